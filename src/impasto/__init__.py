@@ -1,0 +1,3 @@
+"""impasto: neural style transfer and its family."""
+
+__version__ = "0.1.0"
