@@ -66,3 +66,8 @@ def tiff_file(strips, fields, order="<"):
             extra += packed
     magic = b"II" if order == "<" else b"MM"
     return magic + struct.pack(f"{order}HI", 42, at) + body + table + b"\0\0\0\0" + extra
+
+
+def names(folder):
+    """Names of the files in a folder, in order."""
+    return sorted(path.name for path in folder.iterdir())

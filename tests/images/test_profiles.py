@@ -173,6 +173,7 @@ def test_cmyk_without_and_with_a_useless_profile():
         lambda d: d.replace(b"para\0\0\0\0\0\x03", b"para\0\0\0\0\0\x09"),
         lambda d: d.replace(b"XYZ \0\0\0\0", b"ABC \0\0\0\0"),
         lambda d: b"junk",
+        lambda d: d.replace(_fixed((2.4,)), _fixed((-30_000.0,))),
     ],
 )
 def test_broken_profiles_are_noted_and_left_out(spoil):
