@@ -110,11 +110,11 @@ def mix(a: ArrayLike, b: ArrayLike, t: Array) -> Array:
     return np.asarray(a + (b - a) * t, np.float32)
 
 
-def ramp(t: Array, stops: ArrayLike) -> Array:
+def ramp(t: ArrayLike, stops: ArrayLike) -> Array:
     """Colours ``(..., 3)`` of ``t`` in [0, 1] along evenly spaced ``stops`` ``(n, 3)``."""
     table = np.asarray(stops, np.float32)
     knots = np.linspace(0, 1, len(table))
-    channels = [np.interp(t, knots, table[:, c]) for c in range(3)]
+    channels = [np.interp(np.asarray(t), knots, table[:, c]) for c in range(3)]
     return np.stack(channels, axis=-1).astype(np.float32)
 
 
