@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from impasto.samples.fields import GUIDE, Array, Frame, lookup, resize
+from impasto.samples.fields import GUIDE, Array, Frame, lookup, resize, supersampled
 
 Mask = NDArray[np.bool_]
-OVERSAMPLE = 1.3
+OVERSAMPLE = 1.45
 """Points of a strip per pixel, along each axis: fewer leave holes in slanted strokes."""
 CHUNK = 1 << 20
 """Points scattered at a time; bounds the memory, not the look."""
@@ -76,18 +76,17 @@ class Canvas:
     relief: Array
 
 
-def blank(height: int, width: int, ground: ArrayLike) -> Canvas:
+def blank(height: int, width: int, ground: ArrayLike, least: int = 320) -> Canvas:
     """A canvas for a picture of ``height`` x ``width``, with room for supersampling.
 
     Args:
         height: Height of the finished picture, in pixels.
         width: Its width.
         ground: Colour ``(3,)``, or a picture ``(h, w, 3)`` that is stretched over the canvas.
+        least: Pixels of the shorter side of the raster that is drawn on, see
+            :func:`~impasto.samples.fields.supersampled`.
     """
-    factor = max(1.5 if height * width > 1.2e6 else 2, math.ceil(512 / min(height, width)))
-    if height * width * factor**2 > 4e7:
-        factor = 1.0
-    frame = Frame(round(height * factor), round(width * factor))
+    frame = supersampled(height, width, least)
     shape = (frame.height, frame.width)
     under = np.asarray(ground, np.float32)
     colour = resize(under, *shape) if under.ndim == 3 else np.broadcast_to(under, (*shape, 3))

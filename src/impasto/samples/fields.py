@@ -57,6 +57,18 @@ class Frame:
         return fx * self.wide, fy * self.tall
 
 
+def supersampled(height: int, width: int, least: int = 320) -> Frame:
+    """The raster on which a picture of ``height`` x ``width`` pixels is drawn before averaging.
+
+    Its shorter side has at least ``least`` pixels, so that fine marks keep their weight in small
+    pictures.
+    """
+    factor = max(1.5 if height * width > 1.2e6 else 2, math.ceil(least / min(height, width)))
+    if factor > 2:
+        factor = max(2, min(factor, math.ceil(math.sqrt(2e6 / (height * width)))))
+    return Frame(round(height * factor), round(width * factor))
+
+
 class Noise:
     """Gradient noise on a periodic lattice of 64 x 64 cells, about [-1, 1].
 

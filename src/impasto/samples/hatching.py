@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,7 +64,7 @@ class Scene:
 
 def paint(size: tuple[int, int], rng: np.random.Generator) -> Array:
     """A landscape in hatched ink, ``(H, W, 3)`` sRGB in [0, 1]."""
-    canvas = blank(*size, SEPIA)
+    canvas = blank(*size, SEPIA, least=1000)
     scene = _scene(Frame(*size).at(GUIDE), rng)
     sheet = paper(canvas.frame, SEPIA, rng) * _wash(canvas.frame, scene)
     canvas = replace(canvas, colour=sheet.astype(np.float32))
@@ -188,28 +189,54 @@ def _bank(frame: Frame, noise: Noise, scene: Scene) -> Scene:
 
 def _tree(frame: Frame, scene: Scene, rng: np.random.Generator) -> Scene:
     """A gnarled tree on the left: trunk and boughs, then round clumps of leaves lit from above."""
-    x, y = frame.grid()
-    root = np.array(frame.place(0.15, 0.93))
-    boughs = _boughs(root, rng)
+    boughs = _boughs(np.array(frame.place(0.15, 0.93)), rng)
     for start, end, thick in boughs:
-        scene = _limb(scene, (x, y), (start, end), thick)
+        scene = _patch(frame, scene, _limb, (start, end, thick))
     tips = np.array([end for _, end, thick in boughs if thick < 0.011])
     clumps = np.repeat(tips, 2, axis=0) + rng.normal(0, 0.026, (2 * len(tips), 2))
-    for cx, cy in clumps[np.argsort(-clumps[:, 1])]:
-        radius = rng.uniform(0.030, 0.052)
-        dx, dy = (x - cx) / radius, (y - cy) / (0.78 * radius)
-        angle = np.arctan2(dy, dx)
-        edge = 1 + 0.16 * np.sin(7 * angle + cx * 99) + 0.08 * np.sin(13 * angle + cy * 77)
-        r = np.hypot(dx, dy) / edge
-        tone = 0.66 - 0.36 * dy - 0.24 * dx - 0.34 * smoothstep(0.55, 1.0, r) * (dy > -0.2)
-        scene = _over(scene, r < 1, tone, -dy + 0.35 * dx, dx + 0.35 * dy)
+    for centre in clumps[np.argsort(-clumps[:, 1])]:
+        scene = _patch(frame, scene, _clump, (centre, centre, rng.uniform(0.030, 0.052)))
     return scene
 
 
-def _boughs(root: Point, rng: np.random.Generator) -> list[tuple[Point, Point, float]]:
+Part = tuple[Point, Point, float]
+"""A part of the tree: from where to where, and its half width; all in units."""
+
+
+def _patch(
+    frame: Frame,
+    scene: Scene,
+    draw: Callable[[Scene, tuple[Array, Array], Part], Scene],
+    part: Part,
+) -> Scene:
+    """The scene with one part drawn; only the pixels round it are computed."""
+    start, end, reach = part
+    low = (np.minimum(start, end) - 1.4 * reach) * frame.unit
+    high = (np.maximum(start, end) + 1.4 * reach) * frame.unit + 1
+    (left, top), (right, foot) = np.maximum(low, 0).astype(int), np.maximum(high, 0).astype(int)
+    window = (slice(top, foot), slice(left, right))
+    x, y = frame.grid()
+    tone, form = scene.tone.copy(), scene.form.copy()
+    new = draw(Scene(tone[window], form[window]), (x[window], y[window]), part)
+    tone[window], form[window] = new.tone, new.form
+    return Scene(tone, form)
+
+
+def _clump(scene: Scene, at: tuple[Array, Array], part: Part) -> Scene:
+    """A round mass of leaves with a scalloped edge; pen lines curl round it."""
+    (x, y), ((cx, cy), _, radius) = at, part
+    dx, dy = (x - cx) / radius, (y - cy) / (0.78 * radius)
+    angle = np.arctan2(dy, dx)
+    edge = 1 + 0.16 * np.sin(7 * angle + cx * 99) + 0.08 * np.sin(13 * angle + cy * 77)
+    r = np.hypot(dx, dy) / edge
+    tone = 0.66 - 0.36 * dy - 0.24 * dx - 0.34 * smoothstep(0.55, 1.0, r) * (dy > -0.2)
+    return _over(scene, r < 1, tone, -dy + 0.35 * dx, dx + 0.35 * dy)
+
+
+def _boughs(root: Point, rng: np.random.Generator) -> list[Part]:
     """Segments (start, end, half width in units) of a tree grown by splitting."""
     todo = [(root, -1.50, 0.150, 0.026, 0)]
-    done: list[tuple[Point, Point, float]] = []
+    done: list[Part] = []
     while todo:
         start, angle, length, thick, depth = todo.pop()
         middle = start + 0.5 * length * np.array([np.cos(angle), np.sin(angle)])
@@ -224,9 +251,9 @@ def _boughs(root: Point, rng: np.random.Generator) -> list[tuple[Point, Point, f
     return done
 
 
-def _limb(scene: Scene, at: tuple[Array, Array], ends: tuple[Point, Point], thick: float) -> Scene:
+def _limb(scene: Scene, at: tuple[Array, Array], part: Part) -> Scene:
     """A rounded limb, shaded on its right side; bark runs along it."""
-    (x, y), (a, b) = at, ends
+    (x, y), (a, b, thick) = at, part
     d = b - a
     t = np.clip(((x - a[0]) * d[0] + (y - a[1]) * d[1]) / (d @ d), 0, 1)
     off = ((x - a[0]) * -d[1] + (y - a[1]) * d[0]) / np.sqrt(d @ d)
