@@ -15,7 +15,7 @@ class Spec(BaseModel):
     Field descriptions are the help texts; ranges are checked here and nowhere else.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def build(cls, **values: Any) -> Any:
