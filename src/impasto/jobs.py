@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import impasto
-from impasto import events
 from impasto.errors import InputError, UsageError
+from impasto.events import Event, Finished, Saved, Step
 from impasto.registry import Registry
 from impasto.specs import OutputSpec, Spec
 
@@ -44,10 +44,10 @@ Read = Callable[[str], "Picture"]
 class Job(Protocol):
     """What a verb gives to :func:`run`: checked and ready to go, nothing computed yet."""
 
-    def events(self) -> Iterator[events.Event]:
+    def events(self) -> Iterator[Event]:
         """Run; the last event is Finished, not saved yet."""
 
-    def finished(self, seconds: float, *, complete: bool = True) -> events.Finished:
+    def finished(self, seconds: float, *, complete: bool = True) -> Finished:
         """The result so far."""
 
     @property
@@ -87,9 +87,7 @@ def verb_of(spec: Spec) -> str:
     raise UsageError(f"no verb takes a {type(spec).__name__}")
 
 
-def prepare(
-    spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = None
-) -> Job:
+def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = None) -> Job:
     """Check everything that can be checked and load the pictures.
 
     Args:
@@ -121,7 +119,7 @@ def reader(max_pixels: int, sources: Mapping[str, Any]) -> Read:
 
 def run(
     spec: Spec, output: OutputSpec | None = None, sources: Mapping[str, Any] | None = None
-) -> Iterator[events.Event]:
+) -> Iterator[Event]:
     """Do what ``spec`` asks, as events; the picture is saved before the last one.
 
     Closing the iterator stops the job: the picture so far and a checkpoint are saved where the
@@ -135,21 +133,23 @@ def run(
     Raises:
         ImpastoError: Bad input, missing weights, not enough memory ... before any heavy work.
     """
-    output = output or OutputSpec()
+    output = output or OutputSpec.build()
     job = prepare(spec, output, sources)
     begun = saved = time.monotonic()
+    done = False
     try:
         for event in job.events():
-            if isinstance(event, events.Finished):
+            if isinstance(event, Finished):
                 event = _save(job, spec, output, event)
+                done = True
             yield event
-            if isinstance(event, events.Step):
+            if isinstance(event, Step):
                 yield from _numbered(output, event)
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
                     _save_checkpoint(job, spec, output)
                     saved = time.monotonic()
     except GeneratorExit:
-        if job.begun:
+        if job.begun and not done:
             finished = job.finished(time.monotonic() - begun, complete=False)
             _write(job, spec, output, finished, force=True)
             _save_checkpoint(job, spec, output)
@@ -208,7 +208,7 @@ def _check_output(spec: Spec, output: OutputSpec) -> None:
     if path == STDOUT:
         return
     for name in named_files(spec):
-        if _is_file(path) and os.path.samefile(name, path):
+        if _is_file(path) and Path(name).samefile(path):
             raise UsageError(
                 f"{path} is an input; writing there would destroy it", hint="choose another name"
             )
@@ -235,7 +235,7 @@ def _beside(path: Path, inner: str, ending: str) -> Path:
     return path.with_name(name)
 
 
-def _save(job: Job, spec: Spec, output: OutputSpec, event: events.Finished) -> events.Finished:
+def _save(job: Job, spec: Spec, output: OutputSpec, event: Finished) -> Finished:
     path = _write(job, spec, output, event, force=output.force or output.resume)
     if path is not None and path != STDOUT:
         checkpoint_path(path).unlink(missing_ok=True)
@@ -244,9 +244,7 @@ def _save(job: Job, spec: Spec, output: OutputSpec, event: events.Finished) -> e
     )
 
 
-def _write(
-    job: Job, spec: Spec, output: OutputSpec, event: events.Finished, *, force: bool
-) -> str | None:
+def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: bool) -> str | None:
     if output.output is None:
         return None
     from impasto import images
@@ -261,7 +259,7 @@ def _write(
     return output.output
 
 
-def _numbered(output: OutputSpec, event: events.Step) -> Iterator[events.Saved]:
+def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:
     if not (output.save_every and output.output and output.output != STDOUT):
         return
     if event.index % output.save_every:
@@ -271,7 +269,7 @@ def _numbered(output: OutputSpec, event: events.Step) -> Iterator[events.Saved]:
     target = Path(output.output)
     path = _beside(target, f"-{event.scale + 1}-{event.index:05d}", target.suffix)
     images.save(images.from_tensor(event.image()), path, force=True)
-    yield events.Saved(str(path), "picture")
+    yield Saved(str(path), "picture")
 
 
 def _fingerprint(job: Job, spec: Spec) -> str:

@@ -97,9 +97,7 @@ def verb(name: str, session: Session) -> Callable[..., None]:
 
     parameters = [_parameter(o) for o in positional]
     parameters += [_parameter(o, group="Options") for o in own if not o.required]
-    parameters += [
-        _parameter(o, group="Output", required=o.field == "output") for o in output
-    ]
+    parameters += [_parameter(o, group="Output", required=o.field == "output") for o in output]
     return _described(command, name, jobs.spec_type(name).__doc__ or "", parameters)
 
 
@@ -165,7 +163,7 @@ def _parameter(
     )
     value: Any = bool if option.switch else list[str] if option.many else str
     default = inspect.Parameter.empty if required else False if option.switch else None
-    annotation = Annotated[value if default is not None else value | None, about]
+    annotation: Any = Annotated[value if default is not None else value | None, about]
     return inspect.Parameter(
         option.field, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
     )

@@ -88,5 +88,3 @@ def _close_stdout() -> int:
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, sys.stdout.fileno())
     return ImpastoError.exit_code
-
-

@@ -172,5 +172,4 @@ def _make_bar(console: Console) -> tuple[RichProgress, Any]:
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    empty = {"place": "preparing", "step": "", "left": "", "terms": ""}
-    return bar, bar.add_task("", total=1.0, **empty)
+    return bar, bar.add_task("", total=1.0, place="preparing", step="", left="", terms="")
