@@ -70,7 +70,8 @@ def as_json(error: ImpastoError) -> dict[str, Any]:
 
 def lines(error: ImpastoError) -> list[str]:
     """What goes to stderr."""
-    first = f"{_paint('error:')} {_one_line(error.message)}"
+    prefix = "" if isinstance(error, Cancelled) else _paint("error:") + " "
+    first = prefix + _one_line(error.message)
     return [first, f"  hint: {_one_line(error.hint)}"] if error.hint else [first]
 
 

@@ -66,7 +66,8 @@ class Interrupts:
         if self._old:
             signal.set_wakeup_fd(self._old_fd)
         for number, handler in self._old.items():
-            signal.signal(number, handler)
+            # After a request to stop the process is on its way out: let it get there.
+            signal.signal(number, signal.SIG_IGN if self.requested else handler)
         self._theirs.close()  # ends the thread
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -82,7 +82,7 @@ class Lines(Progress):
     def note(self, text: str) -> None:
         """A line at once."""
         super().note(text)
-        self._console.print(text, style="dim", soft_wrap=True)
+        print_note(self._console, text)
 
     def step(self, event: events.Step, now: float) -> None:
         """A line every ten percent, or every ten seconds."""
@@ -114,7 +114,7 @@ class Bar(Progress):
     def note(self, text: str) -> None:
         """A line above the bar."""
         super().note(text)
-        self._console.print(text, style="dim", soft_wrap=True)
+        print_note(self._console, text)
 
     def step(self, event: events.Step, now: float) -> None:
         """Move the bar; look at the losses a few times a second only."""
@@ -133,6 +133,13 @@ class Bar(Progress):
     def close(self) -> None:
         """The bar goes; what it said last is of no use any more."""
         self._bar.stop()
+
+
+def print_note(console: Console, text: str) -> None:
+    """A dim line; a style given to ``print`` itself would dim the bar below, too."""
+    from rich.text import Text
+
+    console.print(Text(text, style="dim"), soft_wrap=True)
 
 
 def terms_text(event: events.Step) -> str:

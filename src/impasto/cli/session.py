@@ -47,7 +47,9 @@ class Session:
     def note(self, text: str) -> None:
         """A dim line on stderr, unless quiet."""
         if not self.quiet:
-            self.console().print(text, style="dim", soft_wrap=True)
+            from rich.text import Text
+
+            self.console().print(Text(text, style="dim"), soft_wrap=True)
 
     def answer(self, text: str, data: dict[str, Any]) -> None:
         """The result on stdout: ``text`` for people, ``data`` where JSON was asked for."""

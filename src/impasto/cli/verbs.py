@@ -54,16 +54,17 @@ def _watch(
     session.interrupts.announce = lambda: progress.note(
         "stopping after this step; Ctrl-C again stops at once"
     )
-    saveable, place = False, ""
+    saveable, place, count = False, "", 0
     for event in job:
         session.interrupts.graceful()
         progress.show(event)
         if isinstance(event, events.Finished):
             return event
         if isinstance(event, events.ScaleStarted):
-            saveable, place = True, f" at scale {event.index + 1}/{event.count}"
+            saveable, count = True, event.count
+            place = f" at scale {event.index + 1}/{count}"
         elif isinstance(event, events.Step):
-            place = f" at scale {event.scale + 1}, step {event.index}/{event.steps}"
+            place = f" at scale {event.scale + 1}/{count}, step {event.index}/{event.steps}"
         if session.interrupts.requested:
             job.close()  # type: ignore[attr-defined]
             raise _stopped(output, saveable, place)
