@@ -12,7 +12,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	$(INSTALL) -e ".[examples,formats]" -r tests/requirements.txt
+	$(INSTALL) -e ".[dev]"
 	touch $@
 
 demo: $(VENV)/.installed  ## stylize a sample photo with a sample painting into demo/
