@@ -5,15 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from impasto.engine.pixels import Pixels
+from impasto.errors import UsageError
 
 #: A picture in, its weighted terms out (see :class:`impasto.engine.objective.Objective`).
 ObjectiveFn = Callable[[Tensor], dict[str, Tensor]]
+
+
+@runtime_checkable
+class Stepwise(Protocol):
+    """An objective that may change from step to step, at times that the loop announces.
+
+    :class:`impasto.engine.objective.Objective` is one; plain functions are objectives as well.
+    """
+
+    learns: bool
+
+    def begin(self, step: int) -> None:
+        """A step begins, counted from 0."""
+
+    def state(self) -> dict[str, Any]:
+        """What has to be saved of the changes."""
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state`."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +87,26 @@ class Optimisation:
     pairs of small objectives; reported values are not scaled. A gradient is not finite or an
     objective 0 at the start leaves the scale at 1.
 
+    An objective that is :class:`Stepwise` is told of every step of Adam. L-BFGS compares gradients
+    of successive steps and needs it to stand still: it is told of none.
+
     Args:
         pixels: What is moved.
         objective: What is lowered.
         optimiser: How.
         total: Number of steps that the whole run will have (for ``decay``).
+
+    Raises:
+        UsageError: L-BFGS is to lower an objective that learns.
     """
 
     def __init__(
         self, pixels: Pixels, objective: ObjectiveFn, optimiser: Optimiser, total: int
     ) -> None:
+        if optimiser.name == "lbfgs" and isinstance(objective, Stepwise) and objective.learns:
+            raise UsageError(
+                "lbfgs cannot lower an objective that learns", hint="use the optimizer adam"
+            )
         self.pixels = pixels
         self.objective = objective
         self.optimiser = optimiser
@@ -91,6 +121,8 @@ class Optimisation:
         """Run what is left, a step at a time; closing the iterator stops cleanly."""
         while self.done < self.total:
             self._set_rate()
+            if isinstance(self.objective, Stepwise) and self.optimiser.name != "lbfgs":
+                self.objective.begin(self.done)
             self._torch.step(self._closure)  # type: ignore[arg-type]
             self.pixels.project()
             self._update_mean()
@@ -112,6 +144,7 @@ class Optimisation:
             "mean": self._mean,
             "parameters": [p.detach() for p in self.pixels.parameters()],
             "optimiser": self._torch.state_dict(),
+            "objective": self.objective.state() if isinstance(self.objective, Stepwise) else {},
         }
 
     @torch.no_grad()
@@ -121,6 +154,8 @@ class Optimisation:
             mine.copy_(saved)
         self.done, self._scale, self._mean = state["done"], state["scale"], state["mean"]
         self._torch.load_state_dict(state["optimiser"])
+        if isinstance(self.objective, Stepwise):
+            self.objective.load(state["objective"])
 
     @torch.no_grad()
     def inherit(self, coarser: Optimisation, resample: Callable[[Tensor], Tensor]) -> None:
