@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 #: Commands that are not jobs: name to ``module:function``. The function takes the session first.
 COMMANDS: Registry[str] = Registry("command")
+COMMANDS.add("rerun", "impasto.cli.rerun:rerun")
+COMMANDS.add("recipes", "impasto.cli.listings:recipes")
+COMMANDS.add("backbones", "impasto.cli.listings:backbones")
+COMMANDS.add("samples", "impasto.cli.samples:samples")
+COMMANDS.add("doctor", "impasto.cli.doctor:doctor")
 
 Values = dict[str, Any]
 
@@ -68,9 +74,9 @@ def build(names: Sequence[str], session: Session) -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    for name in names:
+    for place, name in enumerate(names):
         command = verb(name, session) if name in jobs.VERBS else plain(name, session)
-        app.command(command, name=name)
+        app.command(command, name=name, sort_key=place)
     return app
 
 
@@ -98,19 +104,20 @@ def verb(name: str, session: Session) -> Callable[..., None]:
     parameters = [_parameter(o) for o in positional]
     parameters += [_parameter(o, group="Options") for o in own if not o.required]
     parameters += [_parameter(o, group="Output", required=o.field == "output") for o in output]
-    return _described(command, name, jobs.spec_type(name).__doc__ or "", parameters)
+    doc = inspect.cleandoc(jobs.spec_type(name).__doc__ or "").split("\n\n")[0]
+    return _described(command, name, doc, parameters)
 
 
 def plain(name: str, session: Session) -> Callable[..., None]:
     """A command that is a function: annotations and docstring are its interface."""
     function = jobs.imported(COMMANDS.get(name))
-    signature = inspect.signature(function, eval_str=True)
-    parameters = list(signature.parameters.values())[1:]
+    doc = inspect.cleandoc(function.__doc__ or "")
+    parameters = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
 
     def command(*args: Any, **options: Any) -> None:
         function(session, *args, **options)
 
-    return _described(command, name, function.__doc__ or "", parameters)
+    return _described(command, name, re.sub(r" +session: .*\n", "", doc), parameters)
 
 
 def usage_error(error: CycloptsError, command: str) -> UsageError:
@@ -202,7 +209,7 @@ def _described(
         command(*args, **{k: v for k, v in options.items() if k not in FLAGS})
 
     called.__name__ = name
-    called.__doc__ = inspect.cleandoc(doc).split("\n\n")[0].replace("``", "")
+    called.__doc__ = doc
     called.__annotations__ = {p.name: p.annotation for p in every}
     called.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
     return called
