@@ -122,7 +122,12 @@ def plain(name: str, session: Session) -> Callable[..., None]:
 
 def usage_error(error: CycloptsError, command: str) -> UsageError:
     """A parser's complaint as one of ours."""
-    from cyclopts import MissingArgumentError, UnknownCommandError, UnknownOptionError
+    from cyclopts import (
+        MissingArgumentError,
+        UnknownCommandError,
+        UnknownOptionError,
+        UnusedCliTokensError,
+    )
 
     error.verbose = False
     text, _, advice = str(error).strip().partition(" Did you mean ")
@@ -135,6 +140,8 @@ def usage_error(error: CycloptsError, command: str) -> UsageError:
         name = error.keyword or error.argument.name
         shown = name if name.startswith("-") else name.upper()
         text = f"{shown} needs a value" if error.keyword else f"{command} needs {shown}"
+    elif isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        text = f"unexpected argument {error.unused_tokens[0]}"
     elif isinstance(error, UnknownOptionError):
         text = text.replace("Unknown option:", "unknown option")
     return UsageError(text[:1].lower() + text[1:].rstrip("."), hint=hint)
@@ -142,6 +149,7 @@ def usage_error(error: CycloptsError, command: str) -> UsageError:
 
 def _positional(known: Sequence[derive.Option], args: Sequence[str]) -> Values:
     values: Values = {}
+    args = ["-" if token == derive.STDIN else token for token in args]
     for i, option in enumerate(known):
         values[option.field] = tuple(args[i:]) if option.many else args[i]
     return values
