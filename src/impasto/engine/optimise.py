@@ -5,16 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from impasto.engine.pixels import Pixels
-from impasto.images.resize import resize
+from impasto.errors import UsageError
 
 #: A picture in, its weighted terms out (see :class:`impasto.engine.objective.Objective`).
 ObjectiveFn = Callable[[Tensor], dict[str, Tensor]]
+
+
+@runtime_checkable
+class Stepwise(Protocol):
+    """An objective that may change from step to step, at times that the loop announces.
+
+    :class:`impasto.engine.objective.Objective` is one; plain functions are objectives as well.
+    """
+
+    learns: bool
+
+    def begin(self, step: int) -> None:
+        """A step begins, counted from 0."""
+
+    def state(self) -> dict[str, Any]:
+        """What has to be saved of the changes."""
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state`."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +87,26 @@ class Optimisation:
     pairs of small objectives; reported values are not scaled. A gradient is not finite or an
     objective 0 at the start leaves the scale at 1.
 
+    An objective that is :class:`Stepwise` is told of every step of Adam. L-BFGS compares gradients
+    of successive steps and needs it to stand still: it is told of none.
+
     Args:
         pixels: What is moved.
         objective: What is lowered.
         optimiser: How.
         total: Number of steps that the whole run will have (for ``decay``).
+
+    Raises:
+        UsageError: L-BFGS is to lower an objective that learns.
     """
 
     def __init__(
         self, pixels: Pixels, objective: ObjectiveFn, optimiser: Optimiser, total: int
     ) -> None:
+        if optimiser.name == "lbfgs" and isinstance(objective, Stepwise) and objective.learns:
+            raise UsageError(
+                "lbfgs cannot lower an objective that learns", hint="use the optimizer adam"
+            )
         self.pixels = pixels
         self.objective = objective
         self.optimiser = optimiser
@@ -92,6 +121,8 @@ class Optimisation:
         """Run what is left, a step at a time; closing the iterator stops cleanly."""
         while self.done < self.total:
             self._set_rate()
+            if isinstance(self.objective, Stepwise) and self.optimiser.name != "lbfgs":
+                self.objective.begin(self.done)
             self._torch.step(self._closure)  # type: ignore[arg-type]
             self.pixels.project()
             self._update_mean()
@@ -113,6 +144,7 @@ class Optimisation:
             "mean": self._mean,
             "parameters": [p.detach() for p in self.pixels.parameters()],
             "optimiser": self._torch.state_dict(),
+            "objective": self.objective.state() if isinstance(self.objective, Stepwise) else {},
         }
 
     @torch.no_grad()
@@ -122,27 +154,34 @@ class Optimisation:
             mine.copy_(saved)
         self.done, self._scale, self._mean = state["done"], state["scale"], state["mean"]
         self._torch.load_state_dict(state["optimiser"])
+        if isinstance(self.objective, Stepwise):
+            self.objective.load(state["objective"])
 
     @torch.no_grad()
-    def inherit(self, coarser: Optimisation) -> None:
+    def inherit(self, coarser: Optimisation, resample: Callable[[Tensor], Tensor]) -> None:
         """Take over Adam's moments from a run at another size.
 
         Terms are means over positions, so the gradient of a pixel falls with the number of
         pixels; the moments are resampled and brought to the new magnitude. L-BFGS begins anew:
         its curvature pairs belong to the other space.
+
+        Args:
+            coarser: The run before this one.
+            resample: From a tensor of its parameters' shape to one of this run's.
         """
         if self.optimiser.name != "adam":
             return
         self._scale = coarser._scale
         for mine, theirs in zip(self.pixels.parameters(), coarser.pixels.parameters(), strict=True):
             old = coarser._torch.state.get(theirs)
-            if old and mine.ndim == 4:
-                size, ratio = (mine.shape[-2], mine.shape[-1]), theirs.numel() / mine.numel()
+            if old:
+                ratio = theirs.numel() / mine.numel()
+                # sqrt first: a resampled square can ring below zero, and is of another unit
+                deviation = resample(old["exp_avg_sq"].sqrt()).clamp_min(0)
                 self._torch.state[mine] = {
                     "step": old["step"].clone(),
-                    "exp_avg": resize(old["exp_avg"], size, mode="bilinear") * ratio,
-                    "exp_avg_sq": resize(old["exp_avg_sq"], size, mode="bilinear").clamp_min(0)
-                    * ratio**2,
+                    "exp_avg": resample(old["exp_avg"]) * ratio,
+                    "exp_avg_sq": (deviation * ratio).square(),
                 }
 
     def _closure(self) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from impasto.errors import UsageError
 from impasto.images.spaces import (
     SPACES,
+    conversions,
     lab_to_rgb,
     linear_to_srgb,
     luma,
@@ -19,7 +20,6 @@ from impasto.images.spaces import (
     rgb_to_oklab,
     rgb_to_yiq,
     rgb_to_yuv,
-    space,
     srgb_to_linear,
     yiq_to_rgb,
     yuv_to_rgb,
@@ -39,7 +39,6 @@ __all__ = [
     "rgb_to_oklab",
     "rgb_to_yiq",
     "rgb_to_yuv",
-    "space",
     "srgb_to_linear",
     "yiq_to_rgb",
     "yuv_to_rgb",
@@ -126,7 +125,8 @@ def match_mean_cov(style: Tensor, content: Tensor) -> Tensor:
     """Recolour a painting so that the mean and covariance of its colours are those of a photo.
 
     Gatys et al. 2016, "Preserving color in neural artistic style transfer", section 3, with the
-    symmetric square root ("image analogies" variant): ``x -> S_c^(1/2) S_s^(-1/2) (x - m_s) + m_c``.
+    symmetric square root ("image analogies" variant):
+    ``x -> S_c^(1/2) S_s^(-1/2) (x - m_s) + m_c``.
 
     Args:
         style: ``(B, 3, H, W)`` sRGB.
@@ -167,7 +167,8 @@ def _power(cov: Tensor, exponent: float) -> Tensor:
     values, vectors = torch.linalg.eigh(cov)
     floor = (_FLAT * values[:, -1:]).clamp(min=1e-12)
     powers = torch.where(values > floor, values.clamp(min=1e-300) ** exponent, 0.0)
-    return vectors @ torch.diag_embed(powers) @ vectors.transpose(1, 2)
+    powered: Tensor = vectors @ torch.diag_embed(powers) @ vectors.transpose(1, 2)
+    return powered
 
 
 def match_histogram(src: Tensor, ref: Tensor, space: str = "rgb") -> Tensor:
@@ -193,7 +194,7 @@ def match_histogram(src: Tensor, ref: Tensor, space: str = "rgb") -> Tensor:
     _same_batch(ref, "ref")
     if src.shape[0] != ref.shape[0]:
         raise ValueError(f"batches differ: {src.shape[0]} and {ref.shape[0]}")
-    forward, backward = _pair(space)
+    forward, backward = conversions(space)
     pairs = zip(forward(src).flatten(0, 1), forward(ref).flatten(0, 1), strict=True)
     matched = torch.stack([_match_channel(a, b) for a, b in pairs]).reshape(src.shape)
     return matched if space == "rgb" else clip_gamut(backward(matched))
@@ -216,6 +217,3 @@ def _interpolate(x: Tensor, places: Tensor, values: Tensor) -> Tensor:
     span = places[right] - places[left]
     share = torch.where(span > 0, (x - places[left]) / torch.where(span > 0, span, 1.0), 1.0)
     return torch.lerp(values[left], values[right], share.clamp(0.0, 1.0))
-
-
-_pair = space

@@ -72,6 +72,7 @@ def to_srgb(rgb: FloatArray, profile: bytes) -> FloatArray | None:
 
     Raises:
         ValueError: The profile is broken or of another colour space.
+        FloatingPointError: Its curves are broken.
     """
     kind = space(profile)
     if kind not in ("RGB", "GRAY"):
@@ -80,11 +81,13 @@ def to_srgb(rgb: FloatArray, profile: bytes) -> FloatArray | None:
     if parsed is None:
         return _by_table(rgb, profile)
     probe = _probe(grey=kind == "GRAY")
-    if np.abs(_convert(probe, parsed) - probe).max() < _SAME:
-        return None
-    out = np.empty_like(rgb)
-    for top in range(0, len(rgb), _ROWS):
-        out[top : top + _ROWS] = _convert(rgb[top : top + _ROWS].astype(np.float64), parsed)
+    # A damaged profile may hold exponents that overflow: an error, which leaves the profile out.
+    with np.errstate(over="raise", divide="raise", invalid="raise"):
+        if np.abs(_convert(probe, parsed) - probe).max() < _SAME:
+            return None
+        out = np.empty_like(rgb)
+        for top in range(0, len(rgb), _ROWS):
+            out[top : top + _ROWS] = _convert(rgb[top : top + _ROWS].astype(np.float64), parsed)
     return out
 
 

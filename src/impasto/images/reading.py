@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from impasto.errors import InputError
 from impasto.images.decoding import Decoded, decode, decode_pillow
@@ -23,7 +23,7 @@ from impasto.images.modes import AnyArray, from_array
 # What decoders raise on damaged files: far more than OSError. A list and not ``Exception``, so
 # that an interrupt of ours inside a decoder is never taken for a damaged file.
 _FAULTS = (
-    OSError,  # includes PIL.UnidentifiedImageError
+    OSError,
     ValueError,
     SyntaxError,
     EOFError,
@@ -86,6 +86,8 @@ def _faults(name: str) -> Iterator[None]:
         raise InputError(f"{shown(name)}: {error.message}", hint=error.hint) from None
     except MemoryError as error:
         raise InputError(f"{shown(name)} needs more memory to decode than there is") from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{shown(name)} is damaged, or of a kind that is not supported") from error
     except _FAULTS as error:
         reason = shown(" ".join(str(error).split()))[:120] or type(error).__name__
         raise InputError(f"{shown(name)} is damaged or not supported: {reason}") from error

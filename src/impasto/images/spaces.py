@@ -57,6 +57,10 @@ _OKLAB: F64 = np.array(
 _OKLAB_WHITE: F64 = _OKLAB - np.outer(_OKLAB.sum(axis=1) - np.array([1.0, 0, 0]), np.full(3, 1 / 3))
 
 
+def _inverse(matrix: F64) -> F64:
+    return np.linalg.inv(matrix).astype(np.float64)
+
+
 def _mix(t: Tensor, matrix: F64) -> Tensor:
     """Multiply the channels by a 3 x 3 matrix."""
     if t.ndim < 3 or t.shape[-3] != 3 or not t.is_floating_point():
@@ -94,23 +98,23 @@ def linear_to_srgb(t: Tensor) -> Tensor:
 
 
 def rgb_to_yiq(t: Tensor) -> Tensor:
-    """sRGB to luma and the two chroma axes of NTSC; linear in the encoded values."""
+    """From sRGB to luma and the two chroma axes of NTSC; linear in the encoded values."""
     return _mix(t, _YIQ)
 
 
 def yiq_to_rgb(t: Tensor) -> Tensor:
     """Inverse of :func:`rgb_to_yiq`."""
-    return _mix(t, np.linalg.inv(_YIQ))
+    return _mix(t, _inverse(_YIQ))
 
 
 def rgb_to_yuv(t: Tensor) -> Tensor:
-    """sRGB to luma and the two chroma axes of BT.601; linear in the encoded values."""
+    """From sRGB to luma and the two chroma axes of BT.601; linear in the encoded values."""
     return _mix(t, _YUV)
 
 
 def yuv_to_rgb(t: Tensor) -> Tensor:
     """Inverse of :func:`rgb_to_yuv`."""
-    return _mix(t, np.linalg.inv(_YUV))
+    return _mix(t, _inverse(_YUV))
 
 
 def luma(t: Tensor) -> Tensor:
@@ -119,7 +123,7 @@ def luma(t: Tensor) -> Tensor:
 
 
 def rgb_to_lab(t: Tensor) -> Tensor:
-    """sRGB to CIE Lab, D65: L in [0, 100], a and b about [-110, 110]."""
+    """From sRGB to CIE Lab, D65: L in [0, 100], a and b about [-110, 110]."""
 
     def curve(v: Tensor) -> Tensor:
         line = v / (3 * _KNEE**2) + 4 / 29
@@ -130,10 +134,10 @@ def rgb_to_lab(t: Tensor) -> Tensor:
 
 def lab_to_rgb(t: Tensor) -> Tensor:
     """Inverse of :func:`rgb_to_lab`."""
-    roots = _mix(t + _lab_offset(t), np.linalg.inv(_LAB))
+    roots = _mix(t + _lab_offset(t), _inverse(_LAB))
     line = 3 * _KNEE**2 * (roots - 4 / 29)
     xyz = torch.where(roots > _KNEE, roots**3, line)
-    return linear_to_srgb(_mix(xyz, np.linalg.inv(_TO_WHITE_XYZ)))
+    return linear_to_srgb(_mix(xyz, _inverse(_TO_WHITE_XYZ)))
 
 
 def _lab_offset(t: Tensor) -> Tensor:
@@ -141,7 +145,7 @@ def _lab_offset(t: Tensor) -> Tensor:
 
 
 def rgb_to_oklab(t: Tensor) -> Tensor:
-    """sRGB to Oklab: L in [0, 1], a and b about [-0.4, 0.4].
+    """From sRGB to Oklab: L in [0, 1], a and b about [-0.4, 0.4].
 
     The gradient is infinite at black in the formula; it is taken as zero there.
     """
@@ -154,8 +158,8 @@ def rgb_to_oklab(t: Tensor) -> Tensor:
 
 def oklab_to_rgb(t: Tensor) -> Tensor:
     """Inverse of :func:`rgb_to_oklab`."""
-    lms = _mix(t, np.linalg.inv(_OKLAB_WHITE)) ** 3
-    return linear_to_srgb(_mix(lms, np.linalg.inv(_TO_WHITE_LMS)))
+    lms = _mix(t, _inverse(_OKLAB_WHITE)) ** 3
+    return linear_to_srgb(_mix(lms, _inverse(_TO_WHITE_LMS)))
 
 
 def _same(t: Tensor) -> Tensor:
@@ -175,7 +179,7 @@ SPACES: dict[str, Pair] = {
 }
 
 
-def space(name: str) -> Pair:
+def conversions(name: str) -> Pair:
     """The conversions from and to sRGB of a colour space.
 
     Raises:
