@@ -36,6 +36,7 @@ class Stylization:
         spec: The request.
         recipe: All numbers, from :func:`impasto.styling.plan.resolve`.
         inputs: The pictures.
+        backbone: The network to use in place of the recipe's, already loaded.
 
     Raises:
         UsageError: A device or layer is not there.
@@ -44,16 +45,20 @@ class Stylization:
         WeightsError: The backbone's weights are missing or damaged.
     """
 
-    def __init__(self, spec: StylizeSpec, recipe: Recipe, inputs: Inputs) -> None:
+    def __init__(
+        self,
+        spec: StylizeSpec,
+        recipe: Recipe,
+        inputs: Inputs,
+        backbone: Backbone | None = None,
+    ) -> None:
         self.spec = spec
         self.recipe = recipe
         self.inputs = inputs
         self.device = pick_device(spec.device)
         self.optimiser = Optimiser(**recipe.optimizer.model_dump())
         size = fit_size(inputs.photo.height, inputs.photo.width, recipe.size)
-        self.backbone = load_backbone(
-            recipe.backbone, pooling=recipe.pooling, padding=recipe.padding
-        ).to(self.device)
+        self.backbone = (backbone or _backbone(recipe)).to(self.device)
         layers = _layers(recipe)
         self.scales = _scales(recipe, size, self.backbone, layers)
         self._check_memory(layers)
@@ -153,8 +158,8 @@ class Stylization:
         """The first picture: photo, noise, a mixture, or one that the caller gave."""
         kind, share = init_parts(self.recipe.init)
         if kind == "picture" and self.inputs.start is not None:
-            return resize(to_tensor(self.inputs.start, self.device), size)
-        photo = resize(self._photo, size)
+            return resize(to_tensor(self.inputs.start, self.device), size).clamp(0, 1)
+        photo = resize(self._photo, size).clamp(0, 1)
         if kind == "content":
             return photo
         noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(self.spec.seed))
@@ -184,6 +189,10 @@ class Stylization:
         need = memory.estimate(self.backbone, layers, self.optimiser, pixels)
         longest = max(last.height, last.width)
         memory.check_fits(need, memory.available(self.device), pixels, longest)
+
+
+def _backbone(recipe: Recipe) -> Backbone:
+    return load_backbone(recipe.backbone, pooling=recipe.pooling, padding=recipe.padding)
 
 
 def _layers(recipe: Recipe) -> list[str]:
