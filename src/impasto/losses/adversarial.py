@@ -134,10 +134,12 @@ class MarkovianAdversarial(Critic):
         """Parameters by Kaiming's rule, zeros for Adam, (4, P)."""
         random = torch.Generator().manual_seed(self.seed)
         fan_in = 9 * like.shape[1]
-        first = torch.randn(self.hidden * fan_in, generator=random) * (2 / fan_in) ** 0.5
-        second = torch.randn(self.hidden, generator=random) * (1 / self.hidden) ** 0.5
-        row = torch.cat((first, torch.zeros(self.hidden), second, torch.zeros(1)))
-        return torch.stack((row, *torch.zeros(3, row.numel()))).to(like)
+        first = (
+            torch.randn(self.hidden * fan_in, generator=random, device="cpu") * (2 / fan_in) ** 0.5
+        )
+        second = torch.randn(self.hidden, generator=random, device="cpu") * (1 / self.hidden) ** 0.5
+        row = torch.cat((first, first.new_zeros(self.hidden), second, first.new_zeros(1)))
+        return torch.stack((row, *row.new_zeros(3, row.numel()))).to(like)
 
     @torch.no_grad()
     def _adam(self, critic: Tensor, slope: Tensor) -> Tensor:

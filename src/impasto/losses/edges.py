@@ -95,5 +95,6 @@ class Laplacian(Loss):
 def _shrunk(weight: Tensor | None, pool: int) -> Tensor | None:
     if weight is None:
         return None
-    pooled = inner_weight(weight, min(pool, *weight.shape[-2:]))
+    pool = min(pool, *weight.shape[-2:])
+    pooled = inner_weight(weight, pool, pool)
     return inner_weight(F.pad(pooled, (1, 1, 1, 1), mode="replicate"), 3, 1)
