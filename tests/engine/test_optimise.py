@@ -10,6 +10,7 @@ from torch import Tensor
 
 from impasto.engine.optimise import Optimisation, Optimiser, optimise
 from impasto.engine.pixels import PlainPixels
+from impasto.images.resize import resize
 
 GOAL = torch.rand(1, 3, 6, 7, generator=torch.Generator().manual_seed(1))
 START = torch.full_like(GOAL, 0.5)
@@ -102,11 +103,10 @@ def test_resume_is_bit_exact(optimiser: Optimiser) -> None:
 
 
 def test_average_is_the_corrected_exponential_mean() -> None:
-    decay, iterates = 0.7, []
+    decay = 0.7
     pixels = PlainPixels(START)
     job = Optimisation(pixels, curved, Optimiser("adam", lr=0.02, average=decay), 9)
-    for _ in job.steps():
-        iterates.append(pixels.image.detach().double().clone())
+    iterates = [pixels.image.detach().double().clone() for _ in job.steps()]
     weights = [(1 - decay) * decay ** (8 - i) for i in range(9)]
     mean = sum(w * x for w, x in zip(weights, iterates, strict=True)) / sum(weights)
     torch.testing.assert_close(job.image().double(), mean, atol=1e-6, rtol=0)
@@ -141,7 +141,7 @@ def test_inherited_moments_have_the_gradients_magnitude() -> None:
     for _ in coarse.steps():
         pass
     fine = Optimisation(coarse.pixels.resized(16, 16), mean_distance, ADAM, 3)
-    fine.inherit(coarse)
+    fine.inherit(coarse, lambda t: resize(t, (16, 16)))
     state = fine._torch.state[fine.pixels.parameters()[0]]
     old = coarse._torch.state[coarse.pixels.parameters()[0]]
     torch.testing.assert_close(state["exp_avg"].mean(), old["exp_avg"].mean() / 4)
