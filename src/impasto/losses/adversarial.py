@@ -41,7 +41,7 @@ class MarkovianAdversarial(Critic):
     that the critic was deceived, not that it has come to rest. It has no least value at its own
     target.
 
-    Source: Li & Wand 2016b (MGAN and its optimisation variant MDAN), eq. 1-3.
+    Source: Li & Wand 2016b (MGAN and its optimisation variant MDAN).
 
     Cost: 27 C ``hidden`` M multiply-adds a step for the picture, three times as much again for
     what is learnt; memory ``hidden`` M and ``patches`` x 9 C.

@@ -51,7 +51,7 @@ class Laplacian(Loss):
     relative 1 / sum_p w(p) (D x')(p)^2       0 is equal, 1 is a flat picture
     ======== ================================ =====================================
 
-    Source: Li, Xu, Nie & Chua 2017 (Lapstyle), eq. 5 and 6; pools 4 and 16.
+    Source: Li, Xu, Nie & Chua 2017 (Lapstyle); pools 4 and 16.
 
     Cost: two passes over the picture; memory for one Laplacian per pool.
 

@@ -105,7 +105,7 @@ class RelaxedEMD(JointLoss):
     On the picture itself with ``metric="both"`` it is the source's palette term: there, colours
     are turned into another orthonormal basis first, which changes none of these distances.
 
-    Source: Kolkin, Salavon & Shakhnarovich 2019 (STROTSS), eq. 4-8.
+    Source: Kolkin, Salavon & Shakhnarovich 2019 (STROTSS).
 
     Cost: n m d multiply-adds, with ``moments`` also n d^2; memory n m and d^2, whatever the size
     of the picture; the network's features not counted.
@@ -191,7 +191,7 @@ class SelfSimilarity(JointLoss):
     hypercolumns i and j of the picture, D' the same of the photo at the same positions. Colours
     and textures may change as long as what looked alike still does.
 
-    Source: Kolkin, Salavon & Shakhnarovich 2019 (STROTSS), eq. 3.
+    Source: Kolkin, Salavon & Shakhnarovich 2019 (STROTSS).
 
     Cost: n^2 d multiply-adds, n at most ``samples`` positions, a function of ``seed``; memory n^2
     and the photo's features, since each step may look elsewhere.

@@ -97,7 +97,7 @@ class Histogram(Loss):
     relative 1 / sum of squares of R          0 is equal, 1 is a picture without features
     ======== ================================ ==========================================
 
-    Source: Risser, Wilmot & Barnes 2017, eq. 4-6.
+    Source: Risser, Wilmot & Barnes 2017.
 
     Cost: one sort of the features, C H W log(H W); memory for three copies of them.
 
@@ -145,7 +145,7 @@ class SlicedWasserstein(Loss):
     The directions are a function of ``seed``; the engine asks for a new seed each step, except
     for L-BFGS, which needs an objective that stands still.
 
-    Source: Heitz, Vanhoey, Chambon & Belcour 2021, eq. 5-7; Bonneel et al. 2015.
+    Source: Heitz, Vanhoey, Chambon & Belcour 2021; Bonneel et al. 2015.
 
     Cost: K C M multiply-adds and K sorts of M values, M at most ``samples``; memory K M.
 
