@@ -78,12 +78,13 @@ class Preprocessing:
         """
         try:
             raw = json.loads(text)
-            mean, std = (tuple(float(v) for v in raw[key]) for key in ("mean", "std"))
+            (m1, m2, m3), (s1, s2, s3) = raw["mean"], raw["std"]
+            mean, std = (float(m1), float(m2), float(m3)), (float(s1), float(s2), float(s3))
             made = Preprocessing(mean, std, float(raw["scale"]), raw["channels"])
         except (ValueError, KeyError, TypeError):
             raise WeightsError(f"preprocessing {text[:60]!r} cannot be read") from None
         finite = all(math.isfinite(v) for v in (*mean, *std, made.scale))
-        if len(mean) != 3 or len(std) != 3 or not finite or 0 in std:
+        if not finite or 0 in std:
             raise WeightsError(f"preprocessing {text[:60]!r} makes no sense")
         if made.channels not in ("rgb", "bgr"):
             raise WeightsError(f"channels {made.channels!r} are neither rgb nor bgr")

@@ -76,9 +76,10 @@ class Layer:
         weight, bias = state[f"{self.key}.weight"].float(), state.get(f"{self.key}.bias")
         if not self.norm:
             return weight, weight.new_zeros(self.shape[0]) if bias is None else bias.float()
-        fields = ("weight", "bias", "running_mean", "running_var")
-        norm = [state[f"{self.norm}.{field}"] for field in fields]
-        return fold_batch_norm(weight, bias, *norm, eps=self.eps)
+        norm = f"{self.norm}."
+        gamma, beta = state[norm + "weight"], state[norm + "bias"]
+        mean, var = state[norm + "running_mean"], state[norm + "running_var"]
+        return fold_batch_norm(weight, bias, gamma, beta, mean, var, self.eps)
 
     def fits(self, state: Mapping[str, Tensor]) -> bool:
         """Whether ``state`` has this layer, with the right shape."""
