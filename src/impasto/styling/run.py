@@ -24,9 +24,9 @@ from impasto.images.resize import fit_size, resize, resize_map
 from impasto.images.tensors import from_tensor, to_tensor
 from impasto.recipes import Recipe
 from impasto.specs import StylizeSpec
-from impasto.stylize.goals import goals_at
-from impasto.stylize.inputs import Inputs
-from impasto.stylize.plan import init_parts
+from impasto.styling.goals import goals_at
+from impasto.styling.inputs import Inputs
+from impasto.styling.plan import init_parts
 
 
 class Stylization:
@@ -34,7 +34,7 @@ class Stylization:
 
     Args:
         spec: The request.
-        recipe: All numbers, from :func:`impasto.stylize.plan.resolve`.
+        recipe: All numbers, from :func:`impasto.styling.plan.resolve`.
         inputs: The pictures.
 
     Raises:
