@@ -50,17 +50,29 @@ def from_named(named: Weights) -> tuple[Architecture, Weights]:
     raise WeightsError(f"no network of ours has these layers: {_outline(named)}")
 
 
-def from_ours(tensors: Mapping[str, Tensor]) -> Weights:
+def from_ours(arch: Architecture, tensors: Mapping[str, Tensor], *, thin: int = 1) -> Weights:
     """Canonical weights out of ``{"conv1_1.weight": ..., "conv1_1.bias": ...}``.
 
+    Args:
+        arch: Whose weights they are.
+        tensors: In any order.
+        thin: Divisor of the numbers of channels.
+
+    Returns:
+        In the order of the network.
+
     Raises:
-        WeightsError: A weight or bias is without the other.
+        WeightsError: They are not those of ``arch``.
     """
-    names = dict.fromkeys(key.rpartition(".")[0] for key in tensors)
+    names = {key.rpartition(".")[0] for key in tensors}
+    order = [layer.name for layer in arch.layers]
+    places = sorted(names, key=lambda n: order.index(n) if n in order else len(order))
     try:
-        return {n: (tensors[f"{n}.weight"].float(), tensors[f"{n}.bias"].float()) for n in names}
+        found = {n: (tensors[f"{n}.weight"].float(), tensors[f"{n}.bias"].float()) for n in places}
     except KeyError as error:
-        raise WeightsError(f"no tensor {error.args[0]}") from None
+        raise WeightsError(f"not a {arch.name}: no tensor {error.args[0]}") from None
+    arch.check(found, thin=thin)
+    return found
 
 
 def to_ours(weights: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:

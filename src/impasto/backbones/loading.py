@@ -12,7 +12,7 @@ from impasto.backbones import normalise, weights
 from impasto.backbones.base import Backbone, Preprocessing
 from impasto.backbones.chain import check_variant
 from impasto.backbones.formats import pth, safe
-from impasto.backbones.layouts import finite, from_ours, from_state
+from impasto.backbones.layouts import from_ours, from_state
 from impasto.backbones.model import ARCHITECTURES, Weights
 from impasto.errors import UsageError, WeightsError
 
@@ -109,9 +109,8 @@ def read(found: weights.Found) -> tuple[Weights, Preprocessing]:
     tensors, about = safe.read(found.path)
     if about.get("arch") != arch.name:
         raise WeightsError(f"{found.path} holds {about.get('arch')!r}, not {arch.name!r}")
-    values = from_ours(tensors)
-    arch.check(values, thin=_thin(about))
-    return finite(arch, values), Preprocessing.parse(about.get("preprocessing", ""))
+    values = from_ours(arch, tensors, thin=_thin(about))
+    return values, Preprocessing.parse(about.get("preprocessing", ""))
 
 
 def _thin(about: dict[str, str]) -> int:
