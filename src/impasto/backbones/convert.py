@@ -218,11 +218,11 @@ READERS: dict[str, Callable[[Path], Brought]] = {
 def _name(found: Brought, name: str) -> str:
     """The tag that ``name`` asks for, or else that of the format."""
     arch, dot, tag = name.rpartition(".")
-    if dot and arch != found.arch.name:
-        raise UsageError(f"the file holds a {found.arch.name}, not a {arch}")
     tag = tag or found.tag
     if not _TAG.fullmatch(tag):
         raise UsageError(f"tag {tag!r} is not usable", hint="small letters, digits and _")
+    if dot and arch != found.arch.name:
+        raise UsageError(f"the file holds a {found.arch.name}, not a {arch}")
     return tag
 
 

@@ -7,7 +7,6 @@ numpy's arrays and nothing else, and refuses the file at the first other name.
 from __future__ import annotations
 
 import codecs
-import io
 import pickle
 import re
 from collections.abc import Callable, Mapping
@@ -60,7 +59,7 @@ def _load(file: BinaryIO) -> Any:
         if dtype != np.dtype(object) or shape != ():
             raise WeightsError(f"it holds an array of {dtype}, not a dict of layers")
     # Python 2 wrote these files; latin-1 keeps the bytes of its arrays.
-    loaded = _ArraysOnly(io.BufferedReader(file), encoding="latin1").load()  # type: ignore[type-var]
+    loaded = _ArraysOnly(file, encoding="latin1").load()
     return loaded.item() if isinstance(loaded, np.ndarray) and loaded.shape == () else loaded
 
 
@@ -125,9 +124,10 @@ def _weights(content: Mapping[Any, Any], path: Path) -> Weights:
     for key, value in content.items():
         name = key.decode("latin1") if isinstance(key, bytes) else str(key)
         if isinstance(value, Mapping):
-            value = tuple(value[k] for k in ("weights", "biases") if k in value)
-        arrays = [a for a in value if isinstance(a, np.ndarray)] if len(value) == 2 else []
-        if len(arrays) != 2 or any(a.dtype.kind not in "fiu" for a in arrays):
+            value = [value[k] for k in ("weights", "biases") if k in value]
+        parts = list(value) if isinstance(value, list | tuple | np.ndarray) else []
+        arrays = [a for a in parts if isinstance(a, np.ndarray) and a.dtype.kind in "fiu"]
+        if len(parts) != 2 or len(arrays) != 2:
             raise WeightsError(f"{path}: layer {name[:60]!r} is not a weight and a bias")
         weight, bias = (torch.from_numpy(np.array(a, dtype=np.float32)) for a in arrays)
         found[name] = (weight, bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -66,7 +67,8 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
         save_file({k: t.contiguous() for k, t in tensors.items()}, part, dict(metadata))
         part.replace(path)
     except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise ResourceError(
             f"could not write {path}: {_first_line(error)}",
             hint="set IMPASTO_WEIGHTS to a folder that can be written",
