@@ -11,9 +11,7 @@ from impasto.testing import gradient_picture, thin_vgg
 
 NET = thin_vgg(dtype=torch.float64)
 PHOTO = gradient_picture(40, 48, torch.float64)
-ART = torch.rand(
-    1, 3, 36, 64, generator=torch.Generator().manual_seed(2), dtype=torch.float64
-)
+ART = torch.rand(1, 3, 36, 64, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
 X = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
 
 

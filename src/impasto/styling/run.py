@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto import events
 from impasto.backbones import Backbone
 from impasto.backbones import load as load_backbone
 from impasto.engine import memory
 from impasto.engine.devices import pick_device
 from impasto.engine.objective import IMAGE, Objective
 from impasto.engine.optimise import Optimisation, Optimiser
-from impasto.engine.pixels import PlainPixels
+from impasto.engine.pixels import Frame, PlainPixels
 from impasto.engine.scales import Scale, pyramid
 from impasto.errors import UsageError
+from impasto.events import Event, Finished, ScaleStarted, Started, Step
 from impasto.images.colour import keep_colours, match_mean_cov
 from impasto.images.resize import fit_size, resize, resize_map
 from impasto.images.tensors import from_tensor, to_tensor
@@ -36,6 +36,7 @@ class Stylization:
         spec: The request.
         recipe: All numbers, from :func:`impasto.styling.plan.resolve`.
         inputs: The pictures.
+        backbone: The network to use in place of the recipe's, already loaded.
 
     Raises:
         UsageError: A device or layer is not there.
@@ -44,22 +45,27 @@ class Stylization:
         WeightsError: The backbone's weights are missing or damaged.
     """
 
-    def __init__(self, spec: StylizeSpec, recipe: Recipe, inputs: Inputs) -> None:
+    def __init__(
+        self,
+        spec: StylizeSpec,
+        recipe: Recipe,
+        inputs: Inputs,
+        backbone: Backbone | None = None,
+    ) -> None:
         self.spec = spec
         self.recipe = recipe
         self.inputs = inputs
         self.device = pick_device(spec.device)
         self.optimiser = Optimiser(**recipe.optimizer.model_dump())
         size = fit_size(inputs.photo.height, inputs.photo.width, recipe.size)
-        self.backbone = load_backbone(
-            recipe.backbone, pooling=recipe.pooling, padding=recipe.padding
-        ).to(self.device)
+        self.backbone = (backbone or _backbone(recipe)).to(self.device)
         layers = _layers(recipe)
         self.scales = _scales(recipe, size, self.backbone, layers)
         self._check_memory(layers)
         self._run: Optimisation | None = None
         self._index = 0
         self._resumed: dict[str, Any] | None = None
+        self._frame = Frame(recipe.margin)
         self._photo = to_tensor(inputs.photo, self.device)
         self._paintings = [self._painting(p) for p in inputs.paintings]
 
@@ -71,30 +77,28 @@ class Stylization:
         """The inputs: role to name, sha256, size."""
         return self.inputs.described()
 
-    def events(self) -> Iterator[events.Event]:
+    def events(self) -> Iterator[Event]:
         """Run; the last event is :class:`impasto.events.Finished`, not saved yet."""
         begun = time.monotonic()
         shape = tuple((s.height, s.width, s.steps) for s in self.scales)
-        yield events.Started("stylize", shape, self.settings(), self.inputs.notes())
+        yield Started("stylize", shape, self.settings(), self.inputs.notes())
         for index in range(self._index, len(self.scales)):
             self._begin(index)
             scale = self.scales[index]
-            yield events.ScaleStarted(
-                index, len(self.scales), scale.height, scale.width, scale.steps
-            )
+            yield ScaleStarted(index, len(self.scales), scale.height, scale.width, scale.steps)
             for step in self._optimisation.steps():
-                yield events.Step(index, step.index, scale.steps, step.terms, self.image)
+                yield Step(index, step.index, scale.steps, step.terms, self.image)
         yield self.finished(time.monotonic() - begun)
 
-    def finished(self, seconds: float, *, complete: bool = True) -> events.Finished:
+    def finished(self, seconds: float, *, complete: bool = True) -> Finished:
         """The result so far as an event."""
-        return events.Finished(
+        return Finished(
             from_tensor(self.image()), self._alpha(), self.settings(), seconds, None, complete
         )
 
     def image(self) -> Tensor:
         """The picture so far at the size of the current scale, (1, 3, H, W) in [0, 1]."""
-        picture = self._optimisation.image().clamp(0, 1)
+        picture = self._frame.crop(self._optimisation.image()).clamp(0, 1)
         if self.spec.colors != "content":
             return picture
         size = (picture.shape[-2], picture.shape[-1])
@@ -122,16 +126,21 @@ class Stylization:
     def _begin(self, index: int) -> None:
         scale, coarser = self.scales[index], self._run
         size = (scale.height, scale.width)
+
+        def next_canvas(canvas: Tensor) -> Tensor:
+            return self._frame.pad(resize(self._frame.crop(canvas), size))
+
+        start = (
+            self._frame.pad(self._start(size)) if coarser is None else next_canvas(coarser.image())
+        )
         goals = goals_at(
-            size,
             self.recipe.terms,
             self.backbone,
-            self._photo,
+            self._frame.pad(resize(self._photo, size)),
             self._paintings,
             self._blend(),
-            self.spec.style_scale,
+            max(1, round(max(size) * self.spec.style_scale)),
         )
-        start = self._start(size) if coarser is None else resize(coarser.image(), size)
         run = Optimisation(
             PlainPixels(start, clamp=self.recipe.clamp),
             Objective(self.backbone, goals),
@@ -142,15 +151,15 @@ class Stylization:
             run.load(self._resumed)
             self._resumed = None
         elif coarser is not None:
-            run.inherit(coarser)
+            run.inherit(coarser, next_canvas)
         self._run, self._index = run, index
 
     def _start(self, size: tuple[int, int]) -> Tensor:
         """The first picture: photo, noise, a mixture, or one that the caller gave."""
         kind, share = init_parts(self.recipe.init)
         if kind == "picture" and self.inputs.start is not None:
-            return resize(to_tensor(self.inputs.start, self.device), size)
-        photo = resize(self._photo, size)
+            return resize(to_tensor(self.inputs.start, self.device), size).clamp(0, 1)
+        photo = resize(self._photo, size).clamp(0, 1)
         if kind == "content":
             return photo
         noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(self.spec.seed))
@@ -175,10 +184,15 @@ class Stylization:
 
     def _check_memory(self, layers: list[str]) -> None:
         last = self.scales[-1]
-        pixels = last.height * last.width
+        margin = 2 * self.recipe.margin
+        pixels = (last.height + margin) * (last.width + margin)
         need = memory.estimate(self.backbone, layers, self.optimiser, pixels)
         longest = max(last.height, last.width)
         memory.check_fits(need, memory.available(self.device), pixels, longest)
+
+
+def _backbone(recipe: Recipe) -> Backbone:
+    return load_backbone(recipe.backbone, pooling=recipe.pooling, padding=recipe.padding)
 
 
 def _layers(recipe: Recipe) -> list[str]:
