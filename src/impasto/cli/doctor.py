@@ -84,14 +84,14 @@ def memory() -> dict[str, float | None]:
 
 
 def weights() -> list[dict[str, str]]:
-    """The weights that install with impasto, each with its state after checking the sha256."""
-    from impasto.backbones import embedded
+    """The weights that are on this machine or should be, each with its state after checking the sha256."""
+    from impasto.backbones import weights as room
 
     found = []
-    for entry in [v for v in vars(embedded).values() if isinstance(v, embedded.Embedded)]:
+    for entry in [e for e in room.entries() if e.kind == "embedded" or room.find(e)]:
         row = {"name": entry.name, "state": "verified", "hint": "", "licence": entry.licence}
         try:
-            entry.verified()
+            room.verify(room.locate(entry))
         except WeightsError as error:
             row |= {"state": error.message, "hint": error.hint}
         found.append(row)

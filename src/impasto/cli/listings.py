@@ -21,16 +21,14 @@ def recipes(session: Session) -> None:
 
 def backbones(session: Session) -> None:
     """List the networks that look at the pictures."""
-    from impasto.backbones import BACKBONES, DEFAULT
+    from impasto.backbones import ARCHITECTURES, DEFAULT, weights
 
-    rows = [
-        {
-            "name": name,
-            "summary": (loader.__doc__ or "").strip().split("\n")[0],
-            "default": name == DEFAULT,
-        }
-        for name, loader in BACKBONES
-    ]
+    rows = []
+    for entry in weights.entries():
+        title = ARCHITECTURES.get(entry.arch).title
+        here = "here" if weights.find(entry) else weights.remedy(entry)
+        rows.append({"name": entry.name, "summary": f"{title} ({here})", "here": here == "here"})
+        rows[-1]["default"] = entry.name == DEFAULT
     answer(session, "backbones", rows)
 
 
