@@ -84,7 +84,7 @@ def memory() -> dict[str, float | None]:
 
 
 def weights() -> list[dict[str, str]]:
-    """The weights that are on this machine or should be, each with its state after checking the sha256."""
+    """The weights that are or should be here, each with its state after checking the sha256."""
     from impasto.backbones import weights as room
 
     found = []
