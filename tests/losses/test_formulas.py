@@ -202,6 +202,7 @@ LITERATURE: dict[str, tuple[Any, Formula]] = {
     "LPIPS, uniform": (Perceptual(eps=1e-14), lpips),
     "SWAG": (SmoothGram(), swag),
     "SWAG content per channel": (SmoothContent("channel", 2.0), swag_content),
+    "SWAG in deviations": (SmoothGram(unit="std"), lambda f, a: swag(f / a.std(), a / a.std())),
     "histogram": (Histogram(), histogram),
     "contextual": (Contextual(bandwidth=0.3, chunk=5), contextual),
 }
