@@ -36,7 +36,14 @@ def networks() -> str:
 def layers() -> str:
     """Every layer of one network of each family, with channels, stride and smallest input."""
     parts = []
-    for name in ("vgg19", "alexnet", "squeezenet1_1", "resnet50", "googlenet", "efficientnet_lite0"):
+    for name in (
+        "vgg19",
+        "alexnet",
+        "squeezenet1_1",
+        "resnet50",
+        "googlenet",
+        "efficientnet_lite0",
+    ):
         net = ARCHITECTURES.get(name).outline()
         parts += [f"### `{name}`", "", "| layer | channels | stride | smallest picture |"]
         parts += ["|---|---|---|---|", *_rows(net), ""]
@@ -106,9 +113,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 def printed(page: str) -> str:
     """``page`` with everything between markers renewed."""
-    return MARK.sub(
-        lambda m: f"<!-- printed: {m[1]} -->\n\n{TABLES[m[1]]()}\n\n<!-- end -->", page
-    )
+    return MARK.sub(lambda m: f"<!-- printed: {m[1]} -->\n\n{TABLES[m[1]]()}\n\n<!-- end -->", page)
 
 
 if __name__ == "__main__":
