@@ -7,6 +7,8 @@ weights at hand is part of the weights (:class:`Preprocessing`) and happens insi
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import json
 import math
 import re
@@ -148,12 +150,21 @@ class Backbone(nn.Module, ABC):
         """The canonical name of ``layer``.
 
         Raises:
-            UnknownName: No such layer; the message suggests the nearest.
+            UnknownName: No such layer; the hint names the one that plays its part, or those with
+                names like it.
         """
         name = self.aliases.get(layer, layer)
-        if name not in self.table:
-            raise UnknownName(f"layer of {self.name}", layer, self.table)
-        return name
+        if name in self.table:
+            return name
+        error = self._unknown(layer)
+        with contextlib.suppress(UnknownName):
+            error.hint = f"the layer that plays its part here is {self.nearest(layer)}"
+        raise error
+
+    def _unknown(self, layer: str) -> UnknownName:
+        close = difflib.get_close_matches(layer, self.table, cutoff=0.5)
+        outer = [n for n, tap in self.table.items() if not tap.inner]
+        return UnknownName(f"layer of {self.name}", layer, close or outer)
 
     def nearest(self, layer: str) -> str:
         """The layer that plays the part of ``layer`` in this network.
