@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import impasto
-from impasto.errors import InputError, UsageError
+from impasto.errors import Diverged, InputError, UsageError
 from impasto.events import Event, Finished, Saved, Step
 from impasto.registry import Registry
 from impasto.specs import OutputSpec, Spec
@@ -149,7 +149,7 @@ def run(
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
                     _save_checkpoint(job, spec, output)
                     saved = time.monotonic()
-    except GeneratorExit:
+    except (GeneratorExit, Diverged):
         if job.begun and not done:
             finished = job.finished(time.monotonic() - begun, complete=False)
             _write(job, spec, output, finished, force=True)

@@ -85,13 +85,14 @@ def memory() -> dict[str, float | None]:
 
 def weights() -> list[dict[str, str]]:
     """The weights that install with impasto, each with its state after checking the sha256."""
-    from impasto.backbones import embedded
+    from impasto.backbones import ENTRIES
+    from impasto.backbones import weights as room
 
     found = []
-    for entry in [v for v in vars(embedded).values() if isinstance(v, embedded.Embedded)]:
+    for entry in (e for _, e in ENTRIES if e.kind == "embedded"):
         row = {"name": entry.name, "state": "verified", "hint": "", "licence": entry.licence}
         try:
-            entry.verified()
+            room.verify(room.locate(entry))
         except WeightsError as error:
             row |= {"state": error.message, "hint": error.hint}
         found.append(row)

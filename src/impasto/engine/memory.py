@@ -30,7 +30,8 @@ def activation_bytes(backbone: Backbone, layers: Iterable[str]) -> float:
     for name, tap in backbone.table.items():
         if not wanted:
             break
-        size = 4 * tap.channels / tap.stride**2
+        # One value per channel for the whole picture weighs nothing per pixel.
+        size = 4 * tap.channels / tap.stride**2 if tap.stride else 0.0
         held += 0 if name.startswith("relu") else size
         widest = max(widest, size)
         wanted.discard(name)

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto import events
 from impasto.backbones import Backbone
 from impasto.backbones import load as load_backbone
 from impasto.engine import memory
@@ -19,6 +18,7 @@ from impasto.engine.optimise import Optimisation, Optimiser
 from impasto.engine.pixels import Frame, PlainPixels
 from impasto.engine.scales import Scale, pyramid
 from impasto.errors import UsageError
+from impasto.events import Event, Finished, ScaleStarted, Started, Step
 from impasto.images.colour import keep_colours, match_mean_cov
 from impasto.images.resize import fit_size, resize, resize_map
 from impasto.images.tensors import from_tensor, to_tensor
@@ -36,6 +36,7 @@ class Stylization:
         spec: The request.
         recipe: All numbers, from :func:`impasto.styling.plan.resolve`.
         inputs: The pictures.
+        backbone: The network to use in place of the recipe's, already loaded.
 
     Raises:
         UsageError: A device or layer is not there.
@@ -44,16 +45,20 @@ class Stylization:
         WeightsError: The backbone's weights are missing or damaged.
     """
 
-    def __init__(self, spec: StylizeSpec, recipe: Recipe, inputs: Inputs) -> None:
+    def __init__(
+        self,
+        spec: StylizeSpec,
+        recipe: Recipe,
+        inputs: Inputs,
+        backbone: Backbone | None = None,
+    ) -> None:
         self.spec = spec
         self.recipe = recipe
         self.inputs = inputs
         self.device = pick_device(spec.device)
         self.optimiser = Optimiser(**recipe.optimizer.model_dump())
         size = fit_size(inputs.photo.height, inputs.photo.width, recipe.size)
-        self.backbone = load_backbone(
-            recipe.backbone, pooling=recipe.pooling, padding=recipe.padding
-        ).to(self.device)
+        self.backbone = (backbone or _backbone(recipe)).to(self.device)
         layers = _layers(recipe)
         self.scales = _scales(recipe, size, self.backbone, layers)
         self._check_memory(layers)
@@ -72,24 +77,22 @@ class Stylization:
         """The inputs: role to name, sha256, size."""
         return self.inputs.described()
 
-    def events(self) -> Iterator[events.Event]:
+    def events(self) -> Iterator[Event]:
         """Run; the last event is :class:`impasto.events.Finished`, not saved yet."""
         begun = time.monotonic()
         shape = tuple((s.height, s.width, s.steps) for s in self.scales)
-        yield events.Started("stylize", shape, self.settings(), self.inputs.notes())
+        yield Started("stylize", shape, self.settings(), self.inputs.notes())
         for index in range(self._index, len(self.scales)):
             self._begin(index)
             scale = self.scales[index]
-            yield events.ScaleStarted(
-                index, len(self.scales), scale.height, scale.width, scale.steps
-            )
+            yield ScaleStarted(index, len(self.scales), scale.height, scale.width, scale.steps)
             for step in self._optimisation.steps():
-                yield events.Step(index, step.index, scale.steps, step.terms, self.image)
+                yield Step(index, step.index, scale.steps, step.terms, self.image)
         yield self.finished(time.monotonic() - begun)
 
-    def finished(self, seconds: float, *, complete: bool = True) -> events.Finished:
+    def finished(self, seconds: float, *, complete: bool = True) -> Finished:
         """The result so far as an event."""
-        return events.Finished(
+        return Finished(
             from_tensor(self.image()), self._alpha(), self.settings(), seconds, None, complete
         )
 
@@ -155,8 +158,8 @@ class Stylization:
         """The first picture: photo, noise, a mixture, or one that the caller gave."""
         kind, share = init_parts(self.recipe.init)
         if kind == "picture" and self.inputs.start is not None:
-            return resize(to_tensor(self.inputs.start, self.device), size)
-        photo = resize(self._photo, size)
+            return resize(to_tensor(self.inputs.start, self.device), size).clamp(0, 1)
+        photo = resize(self._photo, size).clamp(0, 1)
         if kind == "content":
             return photo
         noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(self.spec.seed))
@@ -186,6 +189,10 @@ class Stylization:
         need = memory.estimate(self.backbone, layers, self.optimiser, pixels)
         longest = max(last.height, last.width)
         memory.check_fits(need, memory.available(self.device), pixels, longest)
+
+
+def _backbone(recipe: Recipe) -> Backbone:
+    return load_backbone(recipe.backbone, pooling=recipe.pooling, padding=recipe.padding)
 
 
 def _layers(recipe: Recipe) -> list[str]:
