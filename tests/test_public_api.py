@@ -61,11 +61,16 @@ def test_no_public_name_is_a_submodule():
         assert importlib.util.find_spec(f"impasto.{name}") is None, name
 
 
-@pytest.mark.parametrize(
-    "before", ["pass", "from impasto.styling.run import Stylization", "import impasto.styling.run"]
-)
-def test_stylize_is_the_function_whatever_was_imported(before):
-    code = f"{before}; import impasto; assert callable(impasto.stylize), impasto.stylize"
+def test_stylize_is_the_function_whatever_was_imported():
+    code = """
+import impasto
+assert impasto.stylize.__module__ == "impasto.api"
+del impasto.stylize
+import impasto.styling.run
+from impasto.styling.run import Stylization
+assert impasto.stylize.__module__ == "impasto.api"
+assert impasto.styling.run.Stylization is Stylization
+"""
     path = str(Path(impasto.__file__).parents[1])
     subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, check=True)
 
