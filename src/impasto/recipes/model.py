@@ -46,6 +46,7 @@ class OptimizerSpec(Data):
     lr: float = Field(default=0.03, gt=0)
     betas: tuple[float, float] = (0.9, 0.99)
     eps: float = Field(default=1e-8, gt=0)
+    first: float = Field(default=0.0, ge=0, le=1)
     history: int = Field(default=20, ge=1, le=100)
     average: float = Field(default=0.0, ge=0, lt=1)
     decay: float = Field(default=1.0, ge=0, le=1)

@@ -174,7 +174,7 @@ class Stylization:
         if alpha is None:
             return None
         size = (self.scales[self._index].height, self.scales[self._index].width)
-        return resize_map(torch.from_numpy(alpha)[None, None], size)[0, 0].numpy()
+        return resize_map(torch.tensor(alpha)[None, None], size)[0, 0].numpy()
 
     def _check_memory(self, layers: list[str]) -> None:
         last = self.scales[-1]
