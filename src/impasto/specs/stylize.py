@@ -87,7 +87,7 @@ class StylizeSpec(Spec):
         json_schema_extra=FILES,
     )
     mask_soften: float = Field(
-        0.0,
+        0.5,
         ge=0,
         le=20,
         description="How far the edges of masks are blurred, in percent of the longest side.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from impasto.images.resize import resize_map
 from impasto.specs import StylizeSpec
 from impasto.styling.goals import Area
 from impasto.styling.inputs import Inputs
-from impasto.styling.regions import divided
+from impasto.styling.regions import LEVEL, divided
 
 Size = tuple[int, int]
 
@@ -30,7 +30,8 @@ class Guides:
 
     Attributes:
         areas: Where which paintings go, with what is to be kept taken out.
-        kept: (1, 1, H, W) in [0, 1], where the photo is put back, or None.
+        kept: (1, 1, H, W) in [0, 1], where the photo is put back: what is to be kept, and where
+            no painting goes; None for nowhere.
     """
 
     areas: tuple[Area, ...]
@@ -39,16 +40,21 @@ class Guides:
     @classmethod
     def of(cls, inputs: Inputs, spec: StylizeSpec, size: Size, device: torch.device) -> Guides:
         """The guides for a result of ``size``."""
-        radius = spec.mask_soften / 100 * max(size)
-
-        def ready(mask: FloatArray) -> FloatArray:
-            return soften(_sized(mask, size), radius)
-
-        if inputs.kept is None:
-            return cls(_areas(inputs, spec, ready, None, device))
-        kept = ready(inputs.kept)
-        free = np.asarray(1 - kept, np.float32)
-        return cls(_areas(inputs, spec, ready, free, device), _plane(edged(kept), device))
+        softness = spec.mask_soften / 100
+        masks = [soften(_sized(r.where, size), softness * max(size)) for r in inputs.regions]
+        wheres = divided(masks) if masks else []
+        back = np.zeros(size, np.float32)
+        if wheres:
+            back = np.maximum(0, 1 - np.sum(wheres, axis=0, dtype=np.float32))
+        if inputs.kept is not None:
+            kept = _sized(inputs.kept, size)
+            back = np.maximum(back, edged(kept, max(softness, KEPT_EDGE)))
+            wheres = [where * (1 - kept) for where in wheres or [np.ones(size, np.float32)]]
+        put_back = _plane(back, device) if back.max() > LEVEL else None
+        if inputs.regions:
+            return cls(_regional(inputs, wheres, device), put_back)
+        area = _blended(inputs, spec, device)
+        return cls((replace(area, where=_plane(wheres[0], device)) if wheres else area,), put_back)
 
     def areas_at(self, size: Size, frame: Frame) -> list[Area]:
         """The areas over a canvas of ``size`` within ``frame``."""
@@ -64,33 +70,35 @@ class Guides:
         return None if self.kept is None else resize_map(self.kept, size)
 
 
-def _areas(
-    inputs: Inputs,
-    spec: StylizeSpec,
-    ready: Callable[[FloatArray], FloatArray],
-    free: FloatArray | None,
-    device: torch.device,
+def edged(kept: FloatArray, width: float) -> FloatArray:
+    """``kept`` with a soft edge that lies outside: what is 1 stays 1, to the last pixel.
+
+    Args:
+        kept: (H, W) in [0, 1].
+        width: Of the edge, as a part of the longest side.
+    """
+    blurred = soften(kept, width * max(kept.shape))
+    return np.maximum(kept, np.minimum(1, 2 * blurred)).astype(np.float32)
+
+
+def _blended(inputs: Inputs, spec: StylizeSpec, device: torch.device) -> Area:
+    """All paintings everywhere."""
+    blend = spec.style_blend or (1.0,) * len(inputs.paintings)
+    shares = {i: share / sum(blend) for i, share in enumerate(blend)}
+    parts = {i: _plane(p, device) for i, p in enumerate(inputs.parts) if p is not None}
+    return Area(shares, parts)
+
+
+def _regional(
+    inputs: Inputs, wheres: Sequence[FloatArray], device: torch.device
 ) -> tuple[Area, ...]:
-    """One area per region, or one for all paintings; ``free`` is what is not to be kept."""
-    if not inputs.regions:
-        blend = spec.style_blend or (1.0,) * len(inputs.paintings)
-        shares = {i: share / sum(blend) for i, share in enumerate(blend)}
-        parts = {i: _plane(p, device) for i, p in enumerate(inputs.parts) if p is not None}
-        return (Area(shares, parts, None if free is None else _plane(free, device)),)
+    """One area per region."""
     areas = []
-    wheres = divided([ready(region.where) for region in inputs.regions])
     for region, where in zip(inputs.regions, wheres, strict=True):
         index, part = region.painting, region.part
         parts = {} if part is None else {index: _plane(part, device)}
-        allowed = where if free is None else where * free
-        areas.append(Area({index: 1.0}, parts, _plane(allowed, device)))
+        areas.append(Area({index: 1.0}, parts, _plane(where, device)))
     return tuple(areas)
-
-
-def edged(kept: FloatArray) -> FloatArray:
-    """``kept`` with a soft edge that lies outside: what is 1 stays 1, to the last pixel."""
-    blurred = soften(kept, KEPT_EDGE * max(kept.shape))
-    return np.maximum(kept, np.minimum(1, 2 * blurred)).astype(np.float32)
 
 
 def _sized(mask: FloatArray, size: Size) -> FloatArray:
