@@ -16,7 +16,8 @@ class Data(BaseModel):
 class TermSpec(Data):
     """One term of the objective, by name.
 
-    ``role`` says what it is compared with: the photo, the paintings, or nothing.
+    ``role`` says what it is compared with: the photo, the paintings, or nothing; ``source`` is
+    the number of the one painting that counts, from 1, where it is not all of them.
     """
 
     name: str
@@ -26,6 +27,7 @@ class TermSpec(Data):
     layers: tuple[str, ...]
     layer_weights: tuple[float, ...] = ()
     weight: float = Field(ge=0)
+    source: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _same_length(self) -> TermSpec:
