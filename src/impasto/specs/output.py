@@ -17,6 +17,9 @@ class OutputSpec(Spec):
     save_every: int = Field(
         0, ge=0, description="Write a numbered picture every N steps; 0 writes none."
     )
+    save_recipe: str | None = Field(
+        None, description="Write the recipe with all its numbers, as used, to this .toml file."
+    )
     resume: bool = Field(False, description="Continue from the checkpoint beside the output.")
     max_pixels: int = Field(
         64_000_000, ge=1, description="Largest picture that is read, in pixels."

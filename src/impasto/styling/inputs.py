@@ -8,7 +8,7 @@ from typing import Any
 
 from impasto.images import Picture
 from impasto.specs import StylizeSpec
-from impasto.styling.plan import init_parts
+from impasto.styling import starts
 
 
 @dataclass(frozen=True)
@@ -56,5 +56,5 @@ def read_inputs(spec: StylizeSpec, init: str, read: Callable[[str], Picture]) ->
     return Inputs(
         read(spec.content),
         tuple(read(name) for name in spec.style),
-        read(init) if init_parts(init)[0] == "picture" else None,
+        read(init) if starts.parse(init).kind == "picture" else None,
     )
