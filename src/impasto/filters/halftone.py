@@ -38,16 +38,16 @@ class Halftone(Filter):
     title: ClassVar[str] = "Halftone"
     source: ClassVar[str] = "Clustered-dot screens at 15, 75, 0 and 45 degrees (offset printing)"
 
-    cell: float = param(7.0, 3.0, 40.0, "distance of the dots, px at 1024")
+    cell: float = param(6.0, 3.0, 40.0, "distance of the dots, px at 1024")
     inks: str = choice("cmyk", ("cmyk", "mono"), "four inks, or black alone")
-    black: float = param(0.7, 0.0, 1.0, "share of the common grey printed with black")
+    black: float = param(0.9, 0.0, 1.0, "share of the common grey printed with black")
     turn: float = param(0.0, 0.0, 90.0, "turn of all screens, degrees")
     paper: str = choice("cream", tuple(_PAPERS), "colour of the paper")
 
     def render(self, image: Tensor) -> Tensor:
         """Separate, screen, print."""
         cell = max(pixels(self.cell, image), 2.0)
-        smooth = gaussian(image, 0.25 * cell)
+        smooth = gaussian(image, 0.2 * cell)
         result = torch.tensor(_PAPERS[self.paper], device=image.device).view(1, 3, 1, 1)
         result = result.expand_as(image)
         for ink, tone in self._separated(smooth).items():
@@ -57,14 +57,24 @@ class Halftone(Filter):
         return result
 
     def _separated(self, image: Tensor) -> dict[str, Tensor]:
-        """How much of each ink, in [0, 1], with grey component replacement."""
+        """How much of each ink, in [0, 1]: grey component replacement, then masking equations."""
         if self.inks == "mono":
             return {"black": 1.0 - luma(image)}
-        cmy = 1.0 - image
-        black = self.black * cmy.amin(1, keepdim=True) ** 1.5
-        rest = ((cmy - black) / (1.0 - black).clamp_min(1e-3)).clamp(0.0, 1.0)
+        wanted = 1.0 - image
+        # Black begins where the common grey is dark: specks of it would dirty light colours.
+        common = wanted.amin(1, keepdim=True)
+        black = self.black * ((common - 0.2) / 0.8).clamp_min(0.0)
+        rest = ((wanted - black) / (1.0 - black).clamp_min(1e-3)).clamp(0.0, 1.0)
+        rest = torch.einsum("ij,bjhw->bihw", _masking().to(image), rest).clamp(0.0, 1.0)
         cyan, magenta, yellow = rest.split(1, 1)
         return {"yellow": yellow, "magenta": magenta, "cyan": cyan, "black": black}
+
+
+@cache
+def _masking() -> Tensor:
+    """From wanted absorption of red, green, blue to cyan, magenta, yellow: real inks are impure."""
+    absorbed = 1.0 - torch.tensor([_INKS[ink] for ink in ("cyan", "magenta", "yellow")])
+    return torch.linalg.inv(absorbed.T)
 
 
 @cache

@@ -36,7 +36,7 @@ class Sketch(Filter):
 
     stroke: float = param(26.0, 2.0, 80.0, "length of a stroke, px at 1024")
     lines: float = param(1.0, 0.0, 2.5, "darkness of the strokes")
-    shading: float = param(0.8, 0.0, 2.0, "darkness of the hatching")
+    shading: float = param(1.0, 0.0, 2.0, "darkness of the hatching")
     colour: bool = switch(False, "colour pencils instead of graphite")
     seed: int = seed()
 
@@ -110,7 +110,7 @@ def _pencil_tone(grey: Tensor) -> Tensor:
 def _graphite(image: Tensor, tone: Tensor, generator: torch.Generator) -> Tensor:
     """Relative density of the graphite: hatching, crossed where it is dark, on rough paper."""
     height, width = image.shape[-2:]
-    length, period = pixels(30.0, image), pixels(1.9, image)
+    length, period = pixels(44.0, image), pixels(1.6, image)
 
     def hatching(direction: int) -> Tensor:
         noise = value_noise(height, width, period, generator)
@@ -120,5 +120,5 @@ def _graphite(image: Tensor, tone: Tensor, generator: torch.Generator) -> Tensor
     first, second = hatching(3), hatching(5)
     grain = value_noise(height, width, pixels(1.3, image), generator)
     crossed = ((0.75 - tone.cpu()) / 0.4).clamp(0.0, 1.0)
-    mark = 0.55 * (first + crossed * second) / (1.0 + crossed * crossed).sqrt() + 0.45 * grain
-    return torch.exp(mark - 0.25).to(image.device)
+    mark = 0.3 * (first + crossed * second) / (1.0 + crossed * crossed).sqrt() + 0.35 * grain
+    return torch.exp(mark - 0.1).to(image.device)
