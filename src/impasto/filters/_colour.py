@@ -43,3 +43,54 @@ def from_oklab(image: Tensor) -> Tensor:
     """Oklab to sRGB, not clamped above 1."""
     lms = _mix(torch.linalg.inv(torch.tensor(_OKLAB)), image) ** 3
     return to_srgb(_mix(torch.linalg.inv(torch.tensor(_LMS)), lms))
+
+
+_XYZ = (
+    (0.4123908, 0.3575843, 0.1804808),
+    (0.2126390, 0.7151687, 0.0721923),
+    (0.0193308, 0.1191948, 0.9505322),
+)
+_WHITE = (0.9504559, 1.0, 1.0890578)
+# Reinhard et al. 2001, equations 4 and 6.
+_RUDERMAN_LMS = (
+    (0.3811, 0.5783, 0.0402),
+    (0.1967, 0.7244, 0.0782),
+    (0.0241, 0.1288, 0.8444),
+)
+_RUDERMAN = (
+    (3**-0.5, 3**-0.5, 3**-0.5),
+    (6**-0.5, 6**-0.5, -2 * 6**-0.5),
+    (2**-0.5, -(2**-0.5), 0.0),
+)
+
+
+def to_lab(image: Tensor) -> Tensor:
+    """SRGB to CIELAB (D65), L in [0, 100]."""
+    white = torch.tensor(_WHITE).view(1, 3, 1, 1).to(image)
+    xyz = _mix(torch.tensor(_XYZ), to_linear(image)) / white
+    cut = 216 / 24389
+    f = torch.where(xyz > cut, xyz.clamp_min(cut).pow(1 / 3), (24389 / 27 * xyz + 16) / 116)
+    x, y, z = f.unbind(1)
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
+
+
+def from_lab(image: Tensor) -> Tensor:
+    """CIELAB (D65) to sRGB, not clamped above 1."""
+    light, a, b = image.unbind(1)
+    y = (light + 16) / 116
+    f = torch.stack([y + a / 500, y, y - b / 200], 1)
+    xyz = torch.where(f > 6 / 29, f**3, (116 * f - 16) * 27 / 24389)
+    white = torch.tensor(_WHITE).view(1, 3, 1, 1).to(image)
+    return to_srgb(_mix(torch.linalg.inv(torch.tensor(_XYZ)), xyz * white))
+
+
+def to_ruderman(image: Tensor) -> Tensor:
+    """SRGB to the decorrelated logarithmic space of Ruderman (l, alpha, beta)."""
+    lms = _mix(torch.tensor(_RUDERMAN_LMS), to_linear(image)).clamp_min(1e-3)
+    return _mix(torch.tensor(_RUDERMAN), lms.log10())
+
+
+def from_ruderman(image: Tensor) -> Tensor:
+    """Inverse of :func:`to_ruderman`."""
+    lms = 10.0 ** _mix(torch.linalg.inv(torch.tensor(_RUDERMAN)), image)
+    return to_srgb(_mix(torch.linalg.inv(torch.tensor(_RUDERMAN_LMS)), lms))
