@@ -1,0 +1,47 @@
+"""impasto's own default: tuned by eye on the embedded backbone."""
+
+from __future__ import annotations
+
+from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, TermSpec
+
+IMPASTO = Recipe(
+    name="impasto",
+    title="impasto",
+    summary="The default: coarse to fine, balanced Gram matrices, averaged iterates.",
+    paper="Gatys, Ecker & Bethge 2016, with the changes described in docs/recipes.md",
+    pooling="avg",
+    padding="replicate",
+    terms=(
+        TermSpec(
+            name="content",
+            role="content",
+            loss="content",
+            options={"scale": "relative"},
+            layers=("relu4_2",),
+            weight=1.0,
+        ),
+        TermSpec(
+            name="style",
+            role="style",
+            loss="gram",
+            options={"scale": "relative"},
+            layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+            weight=50.0,
+        ),
+        TermSpec(
+            name="tv",
+            role="image",
+            loss="tv",
+            options={"power": 2.0},
+            layers=("image",),
+            weight=2.0,
+        ),
+    ),
+    optimizer=OptimizerSpec(lr=0.03, betas=(0.9, 0.99), average=0.9, decay=0.1),
+    init="content",
+    schedule=Schedule(
+        ratio=2.0,
+        smallest=112,
+        steps={"draft": (4, 15, 60), "good": (40, 80, 150), "best": (150, 200, 300)},
+    ),
+)

@@ -1,0 +1,9 @@
+"""Requests: one model per verb, each default, range and help text stated once."""
+
+from __future__ import annotations
+
+from impasto.specs.base import Spec
+from impasto.specs.output import OutputSpec
+from impasto.specs.stylize import StylizeSpec
+
+__all__ = ["OutputSpec", "Spec", "StylizeSpec"]

@@ -1,0 +1,200 @@
+"""The main job: a photo and paintings in, events out, the last of which holds the picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto import events
+from impasto.backbones import Backbone
+from impasto.backbones import load as load_backbone
+from impasto.engine import memory
+from impasto.engine.devices import pick_device
+from impasto.engine.objective import IMAGE, Objective
+from impasto.engine.optimise import Optimisation, Optimiser
+from impasto.engine.pixels import PlainPixels
+from impasto.engine.scales import Scale, pyramid
+from impasto.errors import UsageError
+from impasto.images.colour import keep_colours, match_mean_cov
+from impasto.images.resize import fit_size, resize, resize_map
+from impasto.images.tensors import from_tensor, to_tensor
+from impasto.recipes import Recipe
+from impasto.specs import StylizeSpec
+from impasto.stylize.goals import goals_at
+from impasto.stylize.inputs import Inputs
+from impasto.stylize.plan import init_parts
+
+
+class Stylization:
+    """One job: checked on construction, run by :meth:`events`, saved by :meth:`state`.
+
+    Args:
+        spec: The request.
+        recipe: All numbers, from :func:`impasto.stylize.plan.resolve`.
+        inputs: The pictures.
+
+    Raises:
+        UsageError: A device or layer is not there.
+        InputError: The size is too small for the deepest layer.
+        ResourceError: It would not fit in memory.
+        WeightsError: The backbone's weights are missing or damaged.
+    """
+
+    def __init__(self, spec: StylizeSpec, recipe: Recipe, inputs: Inputs) -> None:
+        self.spec = spec
+        self.recipe = recipe
+        self.inputs = inputs
+        self.device = pick_device(spec.device)
+        self.optimiser = Optimiser(**recipe.optimizer.model_dump())
+        size = fit_size(inputs.photo.height, inputs.photo.width, recipe.size)
+        self.backbone = load_backbone(
+            recipe.backbone, pooling=recipe.pooling, padding=recipe.padding
+        ).to(self.device)
+        layers = _layers(recipe)
+        self.scales = _scales(recipe, size, self.backbone, layers)
+        self._check_memory(layers)
+        self._run: Optimisation | None = None
+        self._index = 0
+        self._resumed: dict[str, Any] | None = None
+        self._photo = to_tensor(inputs.photo, self.device)
+        self._paintings = [self._painting(p) for p in inputs.paintings]
+
+    def settings(self) -> dict[str, Any]:
+        """The recipe with all numbers, for the record."""
+        return self.recipe.model_dump(mode="json")
+
+    def described(self) -> dict[str, Any]:
+        """The inputs: role to name, sha256, size."""
+        return self.inputs.described()
+
+    def events(self) -> Iterator[events.Event]:
+        """Run; the last event is :class:`impasto.events.Finished`, not saved yet."""
+        begun = time.monotonic()
+        shape = tuple((s.height, s.width, s.steps) for s in self.scales)
+        yield events.Started("stylize", shape, self.settings(), self.inputs.notes())
+        for index in range(self._index, len(self.scales)):
+            self._begin(index)
+            scale = self.scales[index]
+            yield events.ScaleStarted(
+                index, len(self.scales), scale.height, scale.width, scale.steps
+            )
+            for step in self._optimisation.steps():
+                yield events.Step(index, step.index, scale.steps, step.terms, self.image)
+        yield self.finished(time.monotonic() - begun)
+
+    def finished(self, seconds: float, *, complete: bool = True) -> events.Finished:
+        """The result so far as an event."""
+        return events.Finished(
+            from_tensor(self.image()), self._alpha(), self.settings(), seconds, None, complete
+        )
+
+    def image(self) -> Tensor:
+        """The picture so far at the size of the current scale, (1, 3, H, W) in [0, 1]."""
+        picture = self._optimisation.image().clamp(0, 1)
+        if self.spec.colors != "content":
+            return picture
+        size = (picture.shape[-2], picture.shape[-1])
+        return keep_colours(picture, resize(self._photo, size))
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to save."""
+        return self._run is not None
+
+    def state(self) -> dict[str, Any]:
+        """Everything that :meth:`load` needs to go on exactly here."""
+        return {"scale": self._index, "run": self._optimisation.state()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state when :meth:`events` is called."""
+        self._index, self._resumed = state["scale"], state["run"]
+
+    @property
+    def _optimisation(self) -> Optimisation:
+        if self._run is None:
+            raise UsageError("the job has not begun")
+        return self._run
+
+    def _begin(self, index: int) -> None:
+        scale, coarser = self.scales[index], self._run
+        size = (scale.height, scale.width)
+        goals = goals_at(
+            size,
+            self.recipe.terms,
+            self.backbone,
+            self._photo,
+            self._paintings,
+            self._blend(),
+            self.spec.style_scale,
+        )
+        start = self._start(size) if coarser is None else resize(coarser.image(), size)
+        run = Optimisation(
+            PlainPixels(start, clamp=self.recipe.clamp),
+            Objective(self.backbone, goals),
+            self.optimiser,
+            scale.steps,
+        )
+        if self._resumed is not None:
+            run.load(self._resumed)
+            self._resumed = None
+        elif coarser is not None:
+            run.inherit(coarser)
+        self._run, self._index = run, index
+
+    def _start(self, size: tuple[int, int]) -> Tensor:
+        """The first picture: photo, noise, a mixture, or one that the caller gave."""
+        kind, share = init_parts(self.recipe.init)
+        if kind == "picture" and self.inputs.start is not None:
+            return resize(to_tensor(self.inputs.start, self.device), size)
+        photo = resize(self._photo, size)
+        if kind == "content":
+            return photo
+        noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(self.spec.seed))
+        return torch.lerp(photo, noise.to(self.device), share)
+
+    def _painting(self, picture: Any) -> Tensor:
+        painting = to_tensor(picture, self.device)
+        if self.spec.colors == "match":
+            return match_mean_cov(painting, self._photo).clamp(0, 1)
+        return painting
+
+    def _blend(self) -> list[float]:
+        shares = self.spec.style_blend or (1.0,) * len(self._paintings)
+        return [share / sum(shares) for share in shares]
+
+    def _alpha(self) -> Any:
+        alpha = self.inputs.photo.alpha
+        if alpha is None:
+            return None
+        size = (self.scales[self._index].height, self.scales[self._index].width)
+        return resize_map(torch.from_numpy(alpha)[None, None], size)[0, 0].numpy()
+
+    def _check_memory(self, layers: list[str]) -> None:
+        last = self.scales[-1]
+        pixels = last.height * last.width
+        need = memory.estimate(self.backbone, layers, self.optimiser, pixels)
+        longest = max(last.height, last.width)
+        memory.check_fits(need, memory.available(self.device), pixels, longest)
+
+
+def _layers(recipe: Recipe) -> list[str]:
+    return [n for t in recipe.terms if t.weight for n in t.layers if n != IMAGE]
+
+
+def _scales(
+    recipe: Recipe, size: tuple[int, int], backbone: Backbone, layers: list[str]
+) -> list[Scale]:
+    """The pyramid without the scales that are too small for the deepest layer.
+
+    The final one stays in any case, so that a size that is too small is reported.
+    """
+    steps = recipe.schedule.steps[recipe.quality]
+    every = pyramid(*size, steps, ratio=recipe.schedule.ratio, smallest=recipe.schedule.smallest)
+    need = backbone.min_size(layers)
+    if min(size) < need:
+        backbone.taps(torch.zeros(1, 3, *size), layers)  # raises, with the layer's name
+    return [s for s in every if min(s.height, s.width) >= need]
