@@ -42,7 +42,9 @@ class Cartoon(Filter):
         lab = to_oklab(flat)
         # Inks are brighter than photographs: lift the shadows.
         light, chroma = lab[:, :1].clamp_min(0.0) ** 0.85, lab[:, 1:]
-        coloured = from_oklab(torch.cat([quantised(light, self.levels), chroma * self.vividness], 1))
+        coloured = from_oklab(
+            torch.cat([quantised(light, self.levels), chroma * self.vividness], 1)
+        )
         if not self.lines:
             return coloured
         fine = to_oklab(domain_transform(image, image, pixels(5.0, image), 0.3, passes=2))[:, :1]

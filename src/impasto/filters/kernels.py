@@ -128,7 +128,9 @@ def structure_tensor(image: Tensor, sigma: float) -> tuple[Tensor, Tensor, Tenso
         ``E = sum fx fx``, ``F = sum fx fy``, ``G = sum fy fy``, each ``(B, 1, H, W)``.
     """
     dx, dy = gradients(image)
-    products = torch.cat([(dx * dx).sum(1, True), (dx * dy).sum(1, True), (dy * dy).sum(1, True)], 1)
+    products = torch.cat(
+        [(dx * dx).sum(1, True), (dx * dy).sum(1, True), (dy * dy).sum(1, True)], 1
+    )
     smooth = gaussian(products, sigma)
     return smooth[:, 0:1], smooth[:, 1:2], smooth[:, 2:3]
 

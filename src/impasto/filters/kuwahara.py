@@ -54,8 +54,9 @@ class Kuwahara(Filter):
         tx, ty, anisotropy = orientation(tensor)
         # Kyprianidis 2009, equation 3: axes from the anisotropy, eccentricity bounded.
         long = 1.0 + self.stretch * anisotropy
-        axes = torch.cat([tx * radius * long, ty * radius * long, -ty * radius / long,
-                          tx * radius / long], 1)  # (1, 4, H, W)
+        axes = torch.cat(
+            [tx * radius * long, ty * radius * long, -ty * radius / long, tx * radius / long], 1
+        )  # (1, 4, H, W)
         # Half the distance between samples: what is between them is averaged, not skipped.
         moments = torch.cat([image, (image * image).sum(1, True)], 1)
         moments = gaussian(moments, 0.14 * radius if radius > 2.0 else 0.0)

@@ -9,7 +9,11 @@ from impasto.filters.kernels import along, gaussian, orientation, structure_tens
 
 
 def xdog(
-    grey: Tensor, sigma: float, sensitivity: float = 0.98, sharpness: float = 60.0, flow: float = 4.0
+    grey: Tensor,
+    sigma: float,
+    sensitivity: float = 0.98,
+    sharpness: float = 60.0,
+    flow: float = 4.0,
 ) -> Tensor:
     """Lines where the picture is darker than its surroundings, smoothed along the edges.
 

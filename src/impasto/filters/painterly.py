@@ -48,8 +48,9 @@ class Painterly(Filter):
         """Paint layer over layer, then light the relief."""
         generator = torch.Generator().manual_seed(self.seed)
         # Colour and thickness; nothing is painted yet, so the first layer covers everything.
-        canvas = torch.cat([image.mean((2, 3), keepdim=True).expand_as(image),
-                            torch.zeros_like(image[:, :1])], 1)
+        canvas = torch.cat(
+            [image.mean((2, 3), keepdim=True).expand_as(image), torch.zeros_like(image[:, :1])], 1
+        )
         for layer in range(self.layers):
             radius = pixels(self.brush, image) / 2**layer
             if layer and radius < 1.0:

@@ -16,7 +16,14 @@ from impasto.filters.kernels import domain_transform, gaussian
 #: Palettes by name, dark to light, as ``#rrggbb``.
 PALETTES: dict[str, tuple[str, ...]] = {
     "woodblock": (
-        "#1b2a41", "#2f5d7c", "#7fa3a8", "#b5432e", "#d98e4a", "#e9cf9c", "#5f6f4e", "#f4ead2",
+        "#1b2a41",
+        "#2f5d7c",
+        "#7fa3a8",
+        "#b5432e",
+        "#d98e4a",
+        "#e9cf9c",
+        "#5f6f4e",
+        "#f4ead2",
     ),
     "poster": ("#14171c", "#0b3954", "#1f7a8c", "#c81d25", "#f58f29", "#ffd23f", "#f7f3e3"),
     "sepia": ("#20140c", "#4a2f1b", "#7a5230", "#a97c50", "#d0ab7d", "#efdcb8"),

@@ -175,10 +175,15 @@ def _laid(
     canvas = np.pad(before, (*margins, (0, 0)), mode="edge")
     for wave in range(2 * (rows - 1) + columns):
         # Blocks (i, j) with j + 2 i alike do not touch, and all they lie over is laid.
-        row = np.arange(rows)[(wave - 2 * np.arange(rows) >= 0) & (wave - 2 * np.arange(rows) < columns)]
+        row = np.arange(rows)[
+            (wave - 2 * np.arange(rows) >= 0) & (wave - 2 * np.arange(rows) < columns)
+        ]
         column = wave - 2 * row
         steps = np.arange(side)
-        place = (row[:, None, None] * stride + steps[:, None], column[:, None, None] * stride + steps)
+        place = (
+            row[:, None, None] * stride + steps[:, None],
+            column[:, None, None] * stride + steps,
+        )
         there = canvas[place]
         some = patches.some(int(generator.integers(0, len(patches.corners) * (_POOL - 1) // _POOL)))
         errors = _errors(some, there, tones[place], weights, row > 0, column > 0)

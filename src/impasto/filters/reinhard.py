@@ -8,7 +8,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from impasto.filters._colour import from_lab, from_oklab, from_ruderman, to_lab, to_oklab, to_ruderman
+from impasto.filters._colour import (
+    from_lab,
+    from_oklab,
+    from_ruderman,
+    to_lab,
+    to_oklab,
+    to_ruderman,
+)
 from impasto.filters.base import FILTERS, ReferenceFilter, choice, param
 
 _SPACES = {
@@ -31,7 +38,9 @@ class Reinhard(ReferenceFilter):
 
     name: ClassVar[str] = "reinhard"
     title: ClassVar[str] = "Colour transfer (Reinhard)"
-    source: ClassVar[str] = "Reinhard, Ashikhmin, Gooch, Shirley 2001, Color transfer between images"
+    source: ClassVar[str] = (
+        "Reinhard, Ashikhmin, Gooch, Shirley 2001, Color transfer between images"
+    )
 
     strength: float = param(1.0, 0.0, 1.0, "share of the change")
     light: float = param(0.7, 0.0, 1.0, "share of the change for the lightness")

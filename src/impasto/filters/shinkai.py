@@ -103,7 +103,9 @@ class Shinkai(Filter):
             return image
         linear = to_linear(image)
         bright = linear * smoothstep(0.55, 1.0, luma(image))
-        halo = 0.5 * gaussian(bright, pixels(8.0, image)) + 0.5 * gaussian(bright, pixels(40.0, image))
+        halo = 0.5 * gaussian(bright, pixels(8.0, image)) + 0.5 * gaussian(
+            bright, pixels(40.0, image)
+        )
         halo = (0.55 * self.bloom * halo).clamp(0.0, 1.0)
         return to_srgb(1.0 - (1.0 - linear) * (1.0 - halo))
 
@@ -155,7 +157,11 @@ def _depth(mask: Tensor) -> Tensor:
 
 def _blend(depth: Tensor) -> Tensor:
     """Oklab of clear sky by depth, ``(1, 3, H, 1)``."""
-    result = torch.tensor(_SKY[0][1], device=depth.device).view(1, 3, 1, 1).expand(1, 3, *depth.shape[2:])
+    result = (
+        torch.tensor(_SKY[0][1], device=depth.device)
+        .view(1, 3, 1, 1)
+        .expand(1, 3, *depth.shape[2:])
+    )
     for (low, _), (high, colour) in itertools.pairwise(_SKY):
         stop = torch.tensor(colour, device=depth.device).view(1, 3, 1, 1)
         result = result + smoothstep(low, high, depth) * (stop - result)

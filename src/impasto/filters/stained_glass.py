@@ -50,12 +50,16 @@ class StainedGlass(Filter):
         glass = self._glass(image, labels, distance / cell, generator)
         return _leaded(glass, distance, pixels(self.lead, image))
 
-    def _glass(self, image: Tensor, labels: Tensor, depth: Tensor, generator: torch.Generator) -> Tensor:
+    def _glass(
+        self, image: Tensor, labels: Tensor, depth: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """One colour a piece, brighter in its middle, with streaks."""
         lab = to_oklab(image)
         count = int(labels.max()) + 1
         flat = labels.reshape(-1)
-        sums = torch.zeros(count, 3, device=image.device).index_add_(0, flat, lab[0].reshape(3, -1).T)
+        sums = torch.zeros(count, 3, device=image.device).index_add_(
+            0, flat, lab[0].reshape(3, -1).T
+        )
         means = sums / torch.bincount(flat, minlength=count).clamp_min(1).unsqueeze(1)
         tint = 0.025 * torch.randn(count, generator=generator).to(image.device)
         light = (means[:, 0] * (1.0 + 0.08 * self.glow) + tint).clamp(0.0, 0.97)
@@ -108,7 +112,9 @@ def _pieces(
         centres = _centres(points, labels, rows * columns) + shift
         labels = _assigned(points, centres, row, column, (rows, columns))
         shift = torch.zeros_like(shift)
-    big = F.interpolate(labels.view(1, 1, *size).float(), size=(height, width), mode="nearest-exact")
+    big = F.interpolate(
+        labels.view(1, 1, *size).float(), size=(height, width), mode="nearest-exact"
+    )
     return big[0, 0].long(), (index // columns % 3) * 3 + index % columns % 3
 
 
@@ -119,13 +125,17 @@ def _centres(points: Tensor, labels: Tensor, count: int) -> Tensor:
     return torch.where(sizes > 0, sums / sizes.clamp_min(1), torch.full_like(sums, 1e6))
 
 
-def _assigned(points: Tensor, centres: Tensor, row: Tensor, column: Tensor, grid: tuple[int, int]) -> Tensor:
+def _assigned(
+    points: Tensor, centres: Tensor, row: Tensor, column: Tensor, grid: tuple[int, int]
+) -> Tensor:
     """The nearest of the centres that began in the 3 x 3 cells around each pixel."""
     best = torch.full((points.shape[0],), float("inf"), device=points.device)
     labels = torch.zeros(points.shape[0], dtype=torch.long, device=points.device)
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
-            candidate = (row + dy).clamp(0, grid[0] - 1) * grid[1] + (column + dx).clamp(0, grid[1] - 1)
+            candidate = (row + dy).clamp(0, grid[0] - 1) * grid[1] + (column + dx).clamp(
+                0, grid[1] - 1
+            )
             distance = (points - centres[candidate]).square().sum(1)
             closer = distance < best
             best = torch.where(closer, distance, best)

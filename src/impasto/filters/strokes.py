@@ -114,7 +114,9 @@ def _centrelines(strokes: Strokes) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     points = torch.cat([first, first, strokes.points, last, last], 1)  # (N, L + 4, 2)
     per = max(2, math.ceil(strokes.radius / _SPACING))
     t = (torch.arange(per, device=points.device, dtype=torch.float32) + 0.5) / per
-    basis = torch.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3])
+    basis = torch.stack(
+        [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]
+    )
     slope = torch.stack([-((1 - t) ** 2), 3 * t**2 - 4 * t, -3 * t**2 + 2 * t + 1, t**2])
     windows = points.unfold(1, 4, 1)  # (N, L + 1, 2, 4)
     place = (windows @ (basis / 6.0)).permute(0, 1, 3, 2).flatten(1, 2)  # (N, S, 2)

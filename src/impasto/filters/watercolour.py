@@ -58,7 +58,9 @@ class Watercolour(Filter):
         slow = self._noise(image, 220.0, generator, 4)
         return 0.6 * slow + 0.4 * self._noise(image, 60.0, generator, 3)
 
-    def _noise(self, image: Tensor, period: float, generator: torch.Generator, octaves: int) -> Tensor:
+    def _noise(
+        self, image: Tensor, period: float, generator: torch.Generator, octaves: int
+    ) -> Tensor:
         height, width = image.shape[-2:]
         noise = value_noise(height, width, pixels(period, image), generator, octaves)
         return noise.to(image.device)
