@@ -86,6 +86,7 @@ class Finished:
         seconds: Wall time of the job.
         path: Where it was saved, if it was.
         complete: False when the job was stopped early.
+        metadata: All that is saved in the picture: spec, settings, inputs, versions.
     """
 
     image: np.ndarray
@@ -94,6 +95,7 @@ class Finished:
     seconds: float
     path: str | None = None
     complete: bool = True
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 Event = Started | ScaleStarted | Step | Saved | Finished

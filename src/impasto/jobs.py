@@ -3,36 +3,51 @@
 A verb registers its spec and a function that prepares a job; :func:`run` does the rest: checks
 that the output can be written before any work, resumes, saves numbered pictures, and on the way
 out writes either the finished picture or the picture so far and a checkpoint.
+
+Importing this module loads neither torch nor numpy, so that the command line can list its verbs
+at once.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib
 import json
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import impasto
-from impasto import events, images
-from impasto.errors import UsageError
+from impasto.errors import InputError, UsageError
+from impasto.events import Event, Finished, Saved, Step
 from impasto.registry import Registry
 from impasto.specs import OutputSpec, Spec
 
+if TYPE_CHECKING:
+    from impasto.images import Picture
+
 #: Seconds between checkpoints while a job runs.
 CHECKPOINT_SECONDS = 60.0
+#: Longest file name that common file systems take, in bytes, less what ``.part`` needs.
+NAME_BYTES = 255 - len(".part")
+#: The output that is not a file.
+STDOUT = "-"
+
+#: From a name in a spec to the picture of that name.
+Read = Callable[[str], "Picture"]
 
 
 class Job(Protocol):
     """What a verb gives to :func:`run`: checked and ready to go, nothing computed yet."""
 
-    def events(self) -> Iterator[events.Event]:
+    def events(self) -> Iterator[Event]:
         """Run; the last event is Finished, not saved yet."""
 
-    def finished(self, seconds: float, *, complete: bool = True) -> events.Finished:
+    def finished(self, seconds: float, *, complete: bool = True) -> Finished:
         """The result so far."""
 
     @property
@@ -52,14 +67,15 @@ class Job(Protocol):
         """All numbers, explicit."""
 
 
-#: Verb to ``module:function``; the function takes the spec and the output spec, gives a Job.
+#: Verb to ``module:function`` of its spec and of the function that takes the spec and a
+#: :data:`Read` and gives a :class:`Job`.
 VERBS: Registry[tuple[str, str]] = Registry("verb")
-VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.stylize:prepare"))
+VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.styling:prepare"))
 
 
 def spec_type(verb: str) -> type[Spec]:
     """The model of the requests of ``verb``."""
-    found: type[Spec] = _imported(VERBS.get(verb)[0])
+    found: type[Spec] = imported(VERBS.get(verb)[0])
     return found
 
 
@@ -71,18 +87,39 @@ def verb_of(spec: Spec) -> str:
     raise UsageError(f"no verb takes a {type(spec).__name__}")
 
 
-def prepare(spec: Spec, output: OutputSpec) -> Job:
-    """Check everything that can be checked and load the pictures."""
-    if output.output is not None:
-        images.check_writable(output.output, force=output.force or output.resume)
-    make: Callable[[Spec, OutputSpec], Job] = _imported(VERBS.get(verb_of(spec))[1])
-    job = make(spec, output)
+def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = None) -> Job:
+    """Check everything that can be checked and load the pictures.
+
+    Args:
+        spec: The request.
+        output: Where to.
+        sources: What to read in place of the pictures that ``spec`` names: another path, or
+            anything else that :func:`impasto.images.load` takes. The record keeps the names.
+    """
+    _check_output(spec, output)
+    make: Callable[[Spec, Read], Job] = imported(VERBS.get(verb_of(spec))[1])
+    job = make(spec, reader(output.max_pixels, sources or {}))
     if output.resume:
         _resume(job, spec, output)
     return job
 
 
-def run(spec: Spec, output: OutputSpec | None = None) -> Iterator[events.Event]:
+def reader(max_pixels: int, sources: Mapping[str, Any]) -> Read:
+    """What reads the pictures of a job; see :func:`prepare`."""
+
+    def read(name: str) -> Picture:
+        from impasto import images
+
+        picture = images.load(sources.get(name, name), images.Limits(max_pixels=max_pixels))
+        source = dataclasses.replace(picture.source, name=name)
+        return dataclasses.replace(picture, source=source)
+
+    return read
+
+
+def run(
+    spec: Spec, output: OutputSpec | None = None, sources: Mapping[str, Any] | None = None
+) -> Iterator[Event]:
     """Do what ``spec`` asks, as events; the picture is saved before the last one.
 
     Closing the iterator stops the job: the picture so far and a checkpoint are saved where the
@@ -91,34 +128,37 @@ def run(spec: Spec, output: OutputSpec | None = None) -> Iterator[events.Event]:
     Args:
         spec: The request.
         output: Where to; without, nothing is written and the last event carries the picture.
+        sources: As for :func:`prepare`.
 
     Raises:
         ImpastoError: Bad input, missing weights, not enough memory ... before any heavy work.
     """
-    output = output or OutputSpec()
-    job = prepare(spec, output)
+    output = output or OutputSpec.build()
+    job = prepare(spec, output, sources)
     begun = saved = time.monotonic()
+    done = False
     try:
         for event in job.events():
-            if isinstance(event, events.Finished):
+            if isinstance(event, Finished):
                 event = _save(job, spec, output, event)
+                done = True
             yield event
-            if isinstance(event, events.Step):
+            if isinstance(event, Step):
                 yield from _numbered(output, event)
-                if output.output and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                if time.monotonic() - saved > CHECKPOINT_SECONDS:
                     _save_checkpoint(job, spec, output)
                     saved = time.monotonic()
     except GeneratorExit:
-        if job.begun and output.output:
-            _save_checkpoint(job, spec, output)
+        if job.begun and not done:
             finished = job.finished(time.monotonic() - begun, complete=False)
             _write(job, spec, output, finished, force=True)
+            _save_checkpoint(job, spec, output)
         raise
 
 
 def checkpoint_path(output: str) -> Path:
-    """Where the checkpoint of an output goes."""
-    return Path(output if output != "-" else "impasto-stdout").with_suffix(".checkpoint")
+    """Where the checkpoint of an output file goes: beside it, ``NAME.EXT.checkpoint``."""
+    return _beside(Path(output), "", ".checkpoint")
 
 
 def metadata(job: Job, spec: Spec, *, complete: bool = True) -> dict[str, Any]:
@@ -129,64 +169,134 @@ def metadata(job: Job, spec: Spec, *, complete: bool = True) -> dict[str, Any]:
         "spec": spec.model_dump(mode="json", exclude_defaults=True),
         "settings": job.settings(),
         "inputs": job.described(),
-        "versions": _versions(),
+        "versions": versions(),
         "complete": complete,
     }
 
 
-def _save(job: Job, spec: Spec, output: OutputSpec, event: events.Finished) -> events.Finished:
-    if output.output is None:
-        return event
+def named_files(spec: Spec) -> Iterator[str]:
+    """Every string in ``spec`` that is the name of a file that exists."""
+    for value in spec.model_dump().values():
+        for text in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(text, str) and _is_file(text):
+                yield text
+
+
+def renamed(spec: Spec, names: Mapping[str, str]) -> Spec:
+    """``spec`` with every string that is a key of ``names`` replaced by its value."""
+    changes: dict[str, Any] = {}
+    for field, value in spec.model_dump().items():
+        if isinstance(value, str):
+            changes[field] = names.get(value, value)
+        elif isinstance(value, tuple):
+            changes[field] = tuple(names.get(v, v) if isinstance(v, str) else v for v in value)
+    return spec.model_copy(update=changes)
+
+
+def _check_output(spec: Spec, output: OutputSpec) -> None:
+    """Everything about the output that can be known before anything heavy is loaded."""
+    path = output.output
+    if output.resume and path in (None, STDOUT):
+        raise UsageError(
+            "there is no checkpoint to resume without an output file", hint="name one with -o"
+        )
+    if path is None:
+        return
+    from impasto import images
+
+    images.check_writable(path, force=output.force or output.resume)
+    if path == STDOUT:
+        return
+    for name in named_files(spec):
+        if _is_file(path) and Path(name).samefile(path):
+            raise UsageError(
+                f"{path} is an input; writing there would destroy it", hint="choose another name"
+            )
+    if output.resume and not checkpoint_path(path).exists():
+        raise InputError(
+            f"no checkpoint {checkpoint_path(path)}",
+            hint="start without --resume; a stopped run leaves one",
+        )
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _beside(path: Path, inner: str, ending: str) -> Path:
+    """``path`` with ``inner`` and ``ending`` added to its name, or to a digest if that is long."""
+    name = f"{path.name}{ending}" if not inner else f"{path.stem}{inner}{ending}"
+    if len(os.fsencode(name)) > NAME_BYTES:
+        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+        name = f"impasto-{digest}{inner}{ending}"
+    return path.with_name(name)
+
+
+def _save(job: Job, spec: Spec, output: OutputSpec, event: Finished) -> Finished:
     path = _write(job, spec, output, event, force=output.force or output.resume)
-    checkpoint_path(output.output).unlink(missing_ok=True)
-    return events.Finished(
-        event.image, event.alpha, event.settings, event.seconds, path, event.complete
+    if path is not None and path != STDOUT:
+        checkpoint_path(path).unlink(missing_ok=True)
+    return dataclasses.replace(
+        event, path=path, metadata=metadata(job, spec, complete=event.complete)
     )
 
 
-def _write(job: Job, spec: Spec, output: OutputSpec, event: events.Finished, *, force: bool) -> str:
-    path = output.output or "-"
+def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: bool) -> str | None:
+    if output.output is None:
+        return None
+    from impasto import images
+
     images.save(
         event.image,
-        path,
+        output.output,
         alpha=event.alpha,
         metadata=metadata(job, spec, complete=event.complete),
         force=force,
     )
-    return path
+    return output.output
 
 
-def _numbered(output: OutputSpec, event: events.Step) -> Iterator[events.Saved]:
-    if not (output.save_every and output.output and output.output != "-"):
+def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:
+    if not (output.save_every and output.output and output.output != STDOUT):
         return
     if event.index % output.save_every:
         return
-    from impasto.images.tensors import from_tensor
+    from impasto import images
 
-    path = Path(output.output)
-    name = f"{path.stem}-{event.scale + 1}-{event.index:05d}{path.suffix}"
-    images.save(from_tensor(event.image()), path.with_name(name), force=True)
-    yield events.Saved(str(path.with_name(name)), "picture")
+    target = Path(output.output)
+    path = _beside(target, f"-{event.scale + 1}-{event.index:05d}", target.suffix)
+    images.save(images.from_tensor(event.image()), path, force=True)
+    yield Saved(str(path), "picture")
 
 
 def _fingerprint(job: Job, spec: Spec) -> str:
-    """Equal for jobs that may continue each other."""
-    inputs = {role: entry["sha256"] for role, entry in job.described().items()}
-    text = json.dumps([verb_of(spec), job.settings(), inputs], sort_keys=True)
+    """Equal for jobs that may continue each other: same request, numbers and pixels.
+
+    Pictures count by their content, not by name; where the job runs does not count.
+    """
+    inputs = job.described()
+    digests = {entry["name"]: entry["sha256"] for entry in inputs.values()}
+    request = renamed(spec, digests).model_dump(mode="json", exclude={"device", "tile"})
+    text = json.dumps([verb_of(spec), request, job.settings()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _save_checkpoint(job: Job, spec: Spec, output: OutputSpec) -> None:
+    if output.output is None or output.output == STDOUT:
+        return  # nothing that a later run could find it by
     from impasto.engine.checkpoint import save_checkpoint
 
     content = {"fingerprint": _fingerprint(job, spec), "state": job.state()}
-    save_checkpoint(checkpoint_path(output.output or "-"), content)
+    save_checkpoint(checkpoint_path(output.output), content)
 
 
 def _resume(job: Job, spec: Spec, output: OutputSpec) -> None:
     from impasto.engine.checkpoint import load_checkpoint
 
-    path = checkpoint_path(output.output or "-")
+    path = checkpoint_path(output.output or STDOUT)
     content = load_checkpoint(path)
     if content["fingerprint"] != _fingerprint(job, spec):
         raise UsageError(
@@ -196,7 +306,8 @@ def _resume(job: Job, spec: Spec, output: OutputSpec) -> None:
     job.load(content["state"])
 
 
-def _versions() -> Mapping[str, str]:
+def versions() -> Mapping[str, str]:
+    """Of what the pixels depend on."""
     import numpy
     import PIL
     import torch
@@ -209,6 +320,7 @@ def _versions() -> Mapping[str, str]:
     }
 
 
-def _imported(where: str) -> Any:
+def imported(where: str) -> Any:
+    """The thing called ``module:name``."""
     module, _, name = where.partition(":")
     return getattr(importlib.import_module(module), name)

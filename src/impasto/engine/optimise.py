@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from impasto.engine.pixels import Pixels
-from impasto.images.resize import resize
 
 #: A picture in, its weighted terms out (see :class:`impasto.engine.objective.Objective`).
 ObjectiveFn = Callable[[Tensor], dict[str, Tensor]]
@@ -124,25 +123,30 @@ class Optimisation:
         self._torch.load_state_dict(state["optimiser"])
 
     @torch.no_grad()
-    def inherit(self, coarser: Optimisation) -> None:
+    def inherit(self, coarser: Optimisation, resample: Callable[[Tensor], Tensor]) -> None:
         """Take over Adam's moments from a run at another size.
 
         Terms are means over positions, so the gradient of a pixel falls with the number of
         pixels; the moments are resampled and brought to the new magnitude. L-BFGS begins anew:
         its curvature pairs belong to the other space.
+
+        Args:
+            coarser: The run before this one.
+            resample: From a tensor of its parameters' shape to one of this run's.
         """
         if self.optimiser.name != "adam":
             return
         self._scale = coarser._scale
         for mine, theirs in zip(self.pixels.parameters(), coarser.pixels.parameters(), strict=True):
             old = coarser._torch.state.get(theirs)
-            if old and mine.ndim == 4:
-                size, ratio = (mine.shape[-2], mine.shape[-1]), theirs.numel() / mine.numel()
+            if old:
+                ratio = theirs.numel() / mine.numel()
+                # sqrt first: a resampled square can ring below zero, and is of another unit
+                deviation = resample(old["exp_avg_sq"].sqrt()).clamp_min(0)
                 self._torch.state[mine] = {
                     "step": old["step"].clone(),
-                    "exp_avg": resize(old["exp_avg"], size, mode="bilinear") * ratio,
-                    "exp_avg_sq": resize(old["exp_avg_sq"], size, mode="bilinear").clamp_min(0)
-                    * ratio**2,
+                    "exp_avg": resample(old["exp_avg"]) * ratio,
+                    "exp_avg_sq": (deviation * ratio).square(),
                 }
 
     def _closure(self) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -24,6 +25,39 @@ class Pixels(Protocol):
 
     def resized(self, height: int, width: int) -> Pixels:
         """The same picture at another size, as new parameters."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A margin around the picture that is optimised with it and cut off at the end.
+
+    The zeros with which a network pads look like an edge to it; without a margin the optimiser
+    answers them with bright or dark stripes along the picture's borders.
+
+    Attributes:
+        margin: Width in px on each side.
+    """
+
+    margin: int = 0
+
+    def pad(self, image: Tensor) -> Tensor:
+        """``image`` (B, C, H, W) mirrored outwards by the margin."""
+        height, width = image.shape[-2:]
+        index_y = _mirrored(height, self.margin, image.device)
+        index_x = _mirrored(width, self.margin, image.device)
+        return image[..., index_y[:, None], index_x]
+
+    def crop(self, canvas: Tensor) -> Tensor:
+        """What :meth:`pad` was given."""
+        m, (height, width) = self.margin, canvas.shape[-2:]
+        return canvas[..., m : height - m, m : width - m]
+
+
+def _mirrored(length: int, margin: int, device: torch.device) -> Tensor:
+    """Indices ``-margin .. length + margin - 1`` folded back into ``0 .. length - 1``."""
+    period = max(1, 2 * (length - 1))
+    index = torch.arange(-margin, length + margin, device=device).remainder(period)
+    return torch.minimum(index, period - index) if length > 1 else index * 0
 
 
 class PlainPixels:

@@ -51,7 +51,7 @@ def from_pillow(image: Image.Image) -> Planes:
     """The values of a loaded Pillow image, without regard to its profile.
 
     Args:
-        image: Any mode; 16-bit RGB never reaches Pillow (see :mod:`impasto.images.png16`).
+        image: Any mode; 16-bit colour is decoded elsewhere (see :mod:`impasto.images.png16`).
 
     Returns:
         Values, alpha if the mode or the palette has one, and notes.

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from impasto.errors import InputError
-from impasto.images.files import Blob, fetch, shown
+from impasto.images.decoding import Decoded, decode, decode_pillow
+from impasto.images.files import fetch, shown
 from impasto.images.model import FloatArray, Limits, Picture, Source
-from impasto.images.modes import AnyArray, Planes, from_array, from_pillow
-from impasto.images.quiet import calm
+from impasto.images.modes import AnyArray, from_array
 
-# What decoders raise on damaged files, seen over years of fuzzing them: not only OSError.
+# What decoders raise on damaged files: far more than OSError. A list and not ``Exception``, so
+# that an interrupt of ours inside a decoder is never taken for a damaged file.
 _FAULTS = (
-    OSError,  # includes PIL.UnidentifiedImageError
+    OSError,
     ValueError,
     SyntaxError,
     EOFError,
-    NotImplementedError,
-    RuntimeError,  # includes RecursionError
+    RuntimeError,  # includes RecursionError and NotImplementedError
     ArithmeticError,  # division by zero, overflow
     LookupError,
     TypeError,
@@ -63,14 +63,18 @@ def load(
     if isinstance(source, np.ndarray):
         planes = from_array(source)
         digest = hashlib.sha256(np.ascontiguousarray(source).tobytes()).hexdigest()
-        return _finish(planes, 1, Source("<array>", digest, "array", planes.mode))
+        return _finish(Decoded(planes), Source("<array>", digest, "array", planes.mode))
     if isinstance(source, Image.Image):
-        return _load_pillow(source, limits)
+        with _faults("<image>"):
+            decoded = decode_pillow(source, limits)
+            digest = hashlib.sha256(source.tobytes()).hexdigest()
+        kind = source.format or "image"
+        return _finish(decoded, Source("<image>", digest, kind, decoded.planes.mode))
     blob = fetch(source, limits)
-    digest = hashlib.sha256(blob.data).hexdigest()
     with _faults(blob.name):
-        planes, orientation = _decode(blob, limits)
-    return _finish(planes, orientation, Source(blob.name, digest, blob.format, planes.mode))
+        decoded = decode(blob, limits)
+    digest = hashlib.sha256(blob.data).hexdigest()
+    return _finish(decoded, Source(blob.name, digest, blob.format, decoded.planes.mode))
 
 
 @contextmanager
@@ -80,60 +84,13 @@ def _faults(name: str) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{shown(name)}: {error.message}", hint=error.hint) from None
-    except MemoryError:
-        raise InputError(f"{shown(name)} needs more memory than there is to decode") from None
+    except MemoryError as error:
+        raise InputError(f"{shown(name)} needs more memory to decode than there is") from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{shown(name)} is damaged, or of a kind that is not supported") from error
     except _FAULTS as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise InputError(f"{shown(name)} is damaged or not readable: {reason}") from error
-
-
-def _decode(blob: Blob, limits: Limits) -> tuple[Planes, int]:
-    with calm():
-        image = Image.open(io.BytesIO(blob.data), formats=[blob.format])
-    check_size(image.width, image.height, limits)
-    with calm(native=blob.format == "TIFF"):
-        image.load()
-        orientation = _orientation(image)
-    return from_pillow(image), orientation
-
-
-def _load_pillow(image: Image.Image, limits: Limits) -> Picture:
-    with _faults("<image>"):
-        check_size(image.width, image.height, limits)
-        image.load()
-        planes, turned = from_pillow(image), _orientation(image)
-    digest = hashlib.sha256(image.tobytes()).hexdigest()
-    return _finish(planes, turned, Source("<image>", digest, image.format or "image", image.mode))
-
-
-def check_size(width: int, height: int, limits: Limits) -> None:
-    """Refuse a picture whose header says that it is empty or too large.
-
-    Raises:
-        InputError: Names the limit that was passed, and the option that raises it.
-    """
-    if width < 1 or height < 1:
-        raise InputError(f"the picture is empty ({width} x {height} pixels)")
-    if max(width, height) > limits.max_edge:
-        raise InputError(
-            f"the picture is {width} x {height} pixels; the longest edge may be {limits.max_edge}",
-            hint="make it smaller first",
-        )
-    if width * height > limits.max_pixels:
-        raise InputError(
-            f"the picture has {width * height} pixels ({width} x {height}); "
-            f"at most {limits.max_pixels} are read",
-            hint="--max-pixels raises the limit",
-        )
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation that is still to be applied; 1 if there is none that makes sense."""
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except _FAULTS:  # a broken EXIF block does not spoil the pixels
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+        reason = shown(" ".join(str(error).split()))[:120] or type(error).__name__
+        raise InputError(f"{shown(name)} is damaged or not supported: {reason}") from error
 
 
 def turn(array: FloatArray, orientation: int) -> FloatArray:
@@ -155,15 +112,12 @@ def turn(array: FloatArray, orientation: int) -> FloatArray:
     return np.ascontiguousarray(array)
 
 
-def _finish(planes: Planes, orientation: int, source: Source) -> Picture:
-    rgb, alpha = turn(planes.rgb, orientation), planes.alpha
+def _finish(decoded: Decoded, source: Source) -> Picture:
+    planes = decoded.planes
+    rgb, alpha = turn(planes.rgb, decoded.orientation), planes.alpha
     if alpha is not None:
-        alpha = turn(alpha, orientation) if alpha.min() < 1.0 else None
-    notes = planes.notes
-    if orientation != 1:
-        notes = (*notes, f"turned by EXIF orientation {orientation}")
+        alpha = turn(alpha, decoded.orientation) if alpha.min() < 1.0 else None
     for array in (rgb, alpha):
         if array is not None:
             array.flags.writeable = False
-    full = Source(source.name, source.sha256, source.format, source.mode, notes)
-    return Picture(rgb, alpha, full)
+    return Picture(rgb, alpha, replace(source, notes=planes.notes))

@@ -10,7 +10,7 @@ from functools import cache
 
 # IEC 61966-2-1 primaries and white, adapted to D50 by Bradford, as every sRGB profile has them.
 _WHITE = (0.9642, 1.0, 0.8249)
-_COLUMNS = {
+PRIMARIES = {  # XYZ of each primary at full drive
     b"rXYZ": (0.436066, 0.222488, 0.013916),
     b"gXYZ": (0.385147, 0.716873, 0.097076),
     b"bXYZ": (0.143066, 0.060608, 0.714096),
@@ -43,7 +43,7 @@ def srgb_profile() -> bytes:
         b"cprt": _text("No copyright, use freely"),
         b"wtpt": b"XYZ \0\0\0\0" + _fixed(_WHITE),
         b"chad": b"sf32\0\0\0\0" + _fixed(_ADAPTATION),
-        **{name: b"XYZ \0\0\0\0" + _fixed(xyz) for name, xyz in _COLUMNS.items()},
+        **{name: b"XYZ \0\0\0\0" + _fixed(xyz) for name, xyz in PRIMARIES.items()},
         **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve),
     }
     return _assemble(tags)

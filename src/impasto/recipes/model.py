@@ -68,6 +68,7 @@ class Recipe(Data):
     """All numbers of a method, each with its source.
 
     Attributes:
+        margin: Width, in px, of a frame around the picture that is optimised and cut off.
         size: Longest side of the result, in px, unless the request says otherwise.
         quality: Key of ``schedule.steps``, likewise.
         sources: Where the numbers come from, by field.
@@ -84,6 +85,7 @@ class Recipe(Data):
     optimizer: OptimizerSpec = OptimizerSpec()
     init: str = "content"
     clamp: bool = True
+    margin: int = Field(0, ge=0, le=64)
     size: int = 512
     schedule: Schedule
     quality: str = "good"

@@ -10,7 +10,6 @@ IMPASTO = Recipe(
     summary="The default: coarse to fine, balanced Gram matrices, averaged iterates.",
     paper="Gatys, Ecker & Bethge 2016, with the changes described in docs/recipes.md",
     pooling="avg",
-    padding="replicate",
     terms=(
         TermSpec(
             name="content",
@@ -26,7 +25,7 @@ IMPASTO = Recipe(
             loss="gram",
             options={"scale": "relative"},
             layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
-            weight=50.0,
+            weight=20.0,
         ),
         TermSpec(
             name="tv",
@@ -34,14 +33,15 @@ IMPASTO = Recipe(
             loss="tv",
             options={"power": 2.0},
             layers=("image",),
-            weight=2.0,
+            weight=20.0,
         ),
     ),
-    optimizer=OptimizerSpec(lr=0.03, betas=(0.9, 0.99), average=0.9, decay=0.1),
+    optimizer=OptimizerSpec(name="lbfgs", lr=1.0, history=20),
     init="content",
+    margin=8,
     schedule=Schedule(
         ratio=2.0,
         smallest=112,
-        steps={"draft": (4, 15, 60), "good": (40, 80, 150), "best": (150, 200, 300)},
+        steps={"draft": (4, 15, 60), "good": (35, 80, 150), "best": (150, 200, 300)},
     ),
 )

@@ -13,7 +13,17 @@ import numpy as np
 
 from impasto.errors import UsageError
 from impasto.registry import Registry
-from impasto.samples import nocturne
+from impasto.samples import (
+    geometric,
+    harbour,
+    hatching,
+    lilies,
+    nocturne,
+    stained_glass,
+    still_life,
+    wheat,
+    woodblock,
+)
 from impasto.samples.fields import Array
 
 __all__ = ["PAINTINGS", "PHOTOS", "names", "painting", "photo", "photo_names"]
@@ -25,8 +35,16 @@ Painter = Callable[[tuple[int, int], np.random.Generator], Array]
 
 PAINTINGS: Registry[Painter] = Registry("painting")
 PAINTINGS.add("nocturne", nocturne.paint)
+PAINTINGS.add("wheat", wheat.paint)
+PAINTINGS.add("lilies", lilies.paint)
+PAINTINGS.add("stained_glass", stained_glass.paint)
+PAINTINGS.add("woodblock", woodblock.paint)
+PAINTINGS.add("hatching", hatching.paint)
+PAINTINGS.add("geometric", geometric.paint)
 
 PHOTOS: Registry[Painter] = Registry("sample photo")
+PHOTOS.add("harbour", harbour.paint)
+PHOTOS.add("still_life", still_life.paint)
 
 
 def names() -> list[str]:

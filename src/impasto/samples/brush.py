@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from impasto.samples.fields import GUIDE, Array, Frame, lookup, resize
+from impasto.samples.fields import GUIDE, Array, Frame, lookup, resize, supersampled
 
 Mask = NDArray[np.bool_]
-OVERSAMPLE = 1.3
+OVERSAMPLE = 1.45
 """Points of a strip per pixel, along each axis: fewer leave holes in slanted strokes."""
 CHUNK = 1 << 20
 """Points scattered at a time; bounds the memory, not the look."""
@@ -76,18 +76,17 @@ class Canvas:
     relief: Array
 
 
-def blank(height: int, width: int, ground: ArrayLike) -> Canvas:
+def blank(height: int, width: int, ground: ArrayLike, least: int = 320) -> Canvas:
     """A canvas for a picture of ``height`` x ``width``, with room for supersampling.
 
     Args:
         height: Height of the finished picture, in pixels.
         width: Its width.
         ground: Colour ``(3,)``, or a picture ``(h, w, 3)`` that is stretched over the canvas.
+        least: Pixels of the shorter side of the raster that is drawn on, see
+            :func:`~impasto.samples.fields.supersampled`.
     """
-    factor = max(1.5 if height * width > 1.2e6 else 2, math.ceil(512 / min(height, width)))
-    if height * width * factor**2 > 4e7:
-        factor = 1.0
-    frame = Frame(round(height * factor), round(width * factor))
+    frame = supersampled(height, width, least)
     shape = (frame.height, frame.width)
     under = np.asarray(ground, np.float32)
     colour = resize(under, *shape) if under.ndim == 3 else np.broadcast_to(under, (*shape, 3))
@@ -252,20 +251,24 @@ def trace(flow: Array, x: Array, y: Array, length: ArrayLike, steps: int = 10) -
     return np.stack(arms[0][::-1] + centre + arms[1], axis=1).astype(np.float32)
 
 
-def straight(x: Array, y: Array, angle: ArrayLike, length: ArrayLike, bend: ArrayLike = 0) -> Array:
+def straight(
+    x: ArrayLike, y: ArrayLike, angle: ArrayLike, length: ArrayLike, bend: ArrayLike = 0
+) -> Array:
     """Paths ``(N, 5, 2)`` at ``angle`` (radians) that bow sideways by ``bend`` of their length."""
+    cx, cy = np.asarray(x, np.float32)[:, None], np.asarray(y, np.float32)[:, None]
     t = np.linspace(-0.5, 0.5, 5, dtype=np.float32)
     turn, span, bow = (
-        np.broadcast_to(np.asarray(a, np.float32), x.shape)[:, None] for a in (angle, length, bend)
+        np.broadcast_to(np.asarray(a, np.float32), len(cx))[:, None] for a in (angle, length, bend)
     )
     along, side = t * span, (0.25 - t * t) * bow * span * 4
-    px = x[:, None] + np.cos(turn) * along - np.sin(turn) * side
-    py = y[:, None] + np.sin(turn) * along + np.cos(turn) * side
+    px = cx + np.cos(turn) * along - np.sin(turn) * side
+    py = cy + np.sin(turn) * along + np.cos(turn) * side
     return np.stack([px, py], axis=-1).astype(np.float32)
 
 
-def vary(colour: Array, amount: float, rng: np.random.Generator) -> Array:
+def vary(colour: ArrayLike, amount: float, rng: np.random.Generator) -> Array:
     """Colours ``(N, 3)`` with lightness and hue shaken by about ``amount``, kept in [0, 1]."""
-    light = rng.normal(0, amount, (len(colour), 1))
-    hue = rng.normal(0, 0.45 * amount, colour.shape)
-    return np.clip(colour * (1 + light) + 0.3 * light + hue, 0, 1).astype(np.float32)
+    base = np.asarray(colour, np.float32)
+    light = rng.normal(0, amount, (len(base), 1))
+    hue = rng.normal(0, 0.45 * amount, base.shape)
+    return np.clip(base * (1 + light) + 0.3 * light + hue, 0, 1).astype(np.float32)

@@ -57,6 +57,18 @@ class Frame:
         return fx * self.wide, fy * self.tall
 
 
+def supersampled(height: int, width: int, least: int = 320) -> Frame:
+    """The raster on which a picture of ``height`` x ``width`` pixels is drawn before averaging.
+
+    Its shorter side has at least ``least`` pixels, so that fine marks keep their weight in small
+    pictures.
+    """
+    factor = max(1.5 if height * width > 1.2e6 else 2, math.ceil(least / min(height, width)))
+    if factor > 2:
+        factor = max(2, min(factor, math.ceil(math.sqrt(2e6 / (height * width)))))
+    return Frame(round(height * factor), round(width * factor))
+
+
 class Noise:
     """Gradient noise on a periodic lattice of 64 x 64 cells, about [-1, 1].
 
@@ -110,11 +122,11 @@ def mix(a: ArrayLike, b: ArrayLike, t: Array) -> Array:
     return np.asarray(a + (b - a) * t, np.float32)
 
 
-def ramp(t: Array, stops: ArrayLike) -> Array:
+def ramp(t: ArrayLike, stops: ArrayLike) -> Array:
     """Colours ``(..., 3)`` of ``t`` in [0, 1] along evenly spaced ``stops`` ``(n, 3)``."""
     table = np.asarray(stops, np.float32)
     knots = np.linspace(0, 1, len(table))
-    channels = [np.interp(t, knots, table[:, c]) for c in range(3)]
+    channels = [np.interp(np.asarray(t), knots, table[:, c]) for c in range(3)]
     return np.stack(channels, axis=-1).astype(np.float32)
 
 

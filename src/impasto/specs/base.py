@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+import difflib
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
-from impasto.errors import UsageError
+from impasto.errors import UnknownName, UsageError
+
+#: What is said for pydantic's kinds of errors; the names in braces are from its context.
+_MESSAGES = {
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "literal_error": "must be {expected}",
+    "too_short": "needs at least {min_length}",
+    "too_long": "takes at most {max_length}",
+    "missing": "is required",
+}
 
 
 class Spec(BaseModel):
@@ -15,10 +35,10 @@ class Spec(BaseModel):
     Field descriptions are the help texts; ranges are checked here and nowhere else.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
-    def build(cls, **values: Any) -> Any:
+    def build(cls, **values: Any) -> Self:
         """Validate ``values``.
 
         Raises:
@@ -29,8 +49,35 @@ class Spec(BaseModel):
             return cls(**values)
         except ValidationError as error:
             first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"]) or cls.__name__
-            message = first["msg"].removeprefix("Value error, ")
-            message = message[:1].lower() + message[1:]
-            shown = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
-            raise UsageError(f"{name.replace('_', '-')}: {message}{shown}") from None
+            if first["type"] == "extra_forbidden":
+                raise UnknownName("option", str(first["loc"][0]), cls.model_fields) from None
+            raise UsageError(_message(first, cls.__name__), hint=_hint(first)) from None
+
+
+def _message(error: ErrorDetails, model: str) -> str:
+    """``"size must be at least 32, not 3"``."""
+    path = [str(part) for part in error["loc"]]
+    if not path:  # a rule about several fields says itself which
+        return error["msg"].removeprefix("Value error, ") or model
+    name, kind, value = path[0].replace("_", "-"), error["type"], error["input"]
+    if kind == "missing":
+        return f"{name} is required"
+    if kind in ("too_long", "too_short"):
+        got = len(value) if isinstance(value, list | tuple) else value
+        return f"{name} {_MESSAGES[kind].format(**error['ctx'])}, not {got}"
+    known = _MESSAGES.get(kind)
+    text = known.format(**error.get("ctx", {})) if known else _lowered(error["msg"])
+    return f"{name} {text}, not {value if isinstance(value, str) and value else repr(value)}"
+
+
+def _lowered(text: str) -> str:
+    text = text.removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
+
+
+def _hint(error: ErrorDetails) -> str:
+    if error["type"] != "literal_error":
+        return ""
+    choices = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+    close = difflib.get_close_matches(str(error["input"]), choices, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else ""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from impasto.images import Limits, Picture, load
+from impasto.images import Picture
 from impasto.specs import StylizeSpec
-from impasto.stylize.plan import init_parts
-
-#: Anything :func:`impasto.images.load` can read.
-Readable = Any
+from impasto.styling.plan import init_parts
 
 
 @dataclass(frozen=True)
@@ -49,14 +47,14 @@ class Inputs:
         )
 
 
-def read_inputs(spec: StylizeSpec, init: str, limits: Limits) -> Inputs:
-    """Load every picture that ``spec`` names.
+def read_inputs(spec: StylizeSpec, init: str, read: Callable[[str], Picture]) -> Inputs:
+    """Every picture that ``spec`` names.
 
     Raises:
         InputError: One of them cannot be used.
     """
     return Inputs(
-        load(spec.content, limits),
-        tuple(load(path, limits) for path in spec.style),
-        load(init, limits) if init_parts(init)[0] == "picture" else None,
+        read(spec.content),
+        tuple(read(name) for name in spec.style),
+        read(init) if init_parts(init)[0] == "picture" else None,
     )

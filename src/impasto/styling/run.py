@@ -16,7 +16,7 @@ from impasto.engine import memory
 from impasto.engine.devices import pick_device
 from impasto.engine.objective import IMAGE, Objective
 from impasto.engine.optimise import Optimisation, Optimiser
-from impasto.engine.pixels import PlainPixels
+from impasto.engine.pixels import Frame, PlainPixels
 from impasto.engine.scales import Scale, pyramid
 from impasto.errors import UsageError
 from impasto.images.colour import keep_colours, match_mean_cov
@@ -24,9 +24,9 @@ from impasto.images.resize import fit_size, resize, resize_map
 from impasto.images.tensors import from_tensor, to_tensor
 from impasto.recipes import Recipe
 from impasto.specs import StylizeSpec
-from impasto.stylize.goals import goals_at
-from impasto.stylize.inputs import Inputs
-from impasto.stylize.plan import init_parts
+from impasto.styling.goals import goals_at
+from impasto.styling.inputs import Inputs
+from impasto.styling.plan import init_parts
 
 
 class Stylization:
@@ -34,7 +34,7 @@ class Stylization:
 
     Args:
         spec: The request.
-        recipe: All numbers, from :func:`impasto.stylize.plan.resolve`.
+        recipe: All numbers, from :func:`impasto.styling.plan.resolve`.
         inputs: The pictures.
 
     Raises:
@@ -60,6 +60,7 @@ class Stylization:
         self._run: Optimisation | None = None
         self._index = 0
         self._resumed: dict[str, Any] | None = None
+        self._frame = Frame(recipe.margin)
         self._photo = to_tensor(inputs.photo, self.device)
         self._paintings = [self._painting(p) for p in inputs.paintings]
 
@@ -94,7 +95,7 @@ class Stylization:
 
     def image(self) -> Tensor:
         """The picture so far at the size of the current scale, (1, 3, H, W) in [0, 1]."""
-        picture = self._optimisation.image().clamp(0, 1)
+        picture = self._frame.crop(self._optimisation.image()).clamp(0, 1)
         if self.spec.colors != "content":
             return picture
         size = (picture.shape[-2], picture.shape[-1])
@@ -122,16 +123,21 @@ class Stylization:
     def _begin(self, index: int) -> None:
         scale, coarser = self.scales[index], self._run
         size = (scale.height, scale.width)
+
+        def next_canvas(canvas: Tensor) -> Tensor:
+            return self._frame.pad(resize(self._frame.crop(canvas), size))
+
+        start = (
+            self._frame.pad(self._start(size)) if coarser is None else next_canvas(coarser.image())
+        )
         goals = goals_at(
-            size,
             self.recipe.terms,
             self.backbone,
-            self._photo,
+            self._frame.pad(resize(self._photo, size)),
             self._paintings,
             self._blend(),
-            self.spec.style_scale,
+            max(1, round(max(size) * self.spec.style_scale)),
         )
-        start = self._start(size) if coarser is None else resize(coarser.image(), size)
         run = Optimisation(
             PlainPixels(start, clamp=self.recipe.clamp),
             Objective(self.backbone, goals),
@@ -142,7 +148,7 @@ class Stylization:
             run.load(self._resumed)
             self._resumed = None
         elif coarser is not None:
-            run.inherit(coarser)
+            run.inherit(coarser, next_canvas)
         self._run, self._index = run, index
 
     def _start(self, size: tuple[int, int]) -> Tensor:
@@ -175,7 +181,8 @@ class Stylization:
 
     def _check_memory(self, layers: list[str]) -> None:
         last = self.scales[-1]
-        pixels = last.height * last.width
+        margin = 2 * self.recipe.margin
+        pixels = (last.height + margin) * (last.width + margin)
         need = memory.estimate(self.backbone, layers, self.optimiser, pixels)
         longest = max(last.height, last.width)
         memory.check_fits(need, memory.available(self.device), pixels, longest)

@@ -20,30 +20,27 @@ def make_term(spec: TermSpec) -> Term:
 
 
 def goals_at(
-    size: tuple[int, int],
     terms: Sequence[TermSpec],
     backbone: Backbone,
     photo: Tensor,
     paintings: Sequence[Tensor],
     blend: Sequence[float],
-    style_scale: float,
+    longest: int,
 ) -> list[Goal]:
-    """The goals for a picture of ``size`` (height, width).
+    """The goals for a picture of the size of ``photo``.
 
     Args:
-        size: Of the picture at this scale, px.
         terms: Of the recipe; those of weight 0 are left out.
         backbone: Whose features count.
-        photo: (1, 3, H, W), any size.
+        photo: (1, 3, H, W), at the size of this scale.
         paintings: Each (1, 3, H, W), any size and aspect; their aspect is kept.
         blend: One share per painting; sums to 1.
-        style_scale: Longest side of a painting over that of the picture.
+        longest: Longest side of a painting at this scale, px.
     """
     wanted = [t for t in terms if t.weight]
-    sources: dict[str, list[Tensor]] = {"content": [resize(photo, size)]}
+    sources: dict[str, list[Tensor]] = {"content": [photo]}
     sources["image"] = sources["content"]
     if any(t.role == "style" for t in wanted):
-        longest = max(1, round(max(size) * style_scale))
         smallest = backbone.min_size(_style_layers(wanted))
         sources["style"] = [_fit(p, longest, smallest) for p in paintings]
     goals = []

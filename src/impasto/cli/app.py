@@ -1,0 +1,208 @@
+"""The commands, registered so that only the one that was asked for is built."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import impasto
+from impasto import jobs
+from impasto.cli import derive, errors
+from impasto.cli.interrupts import Interrupts
+from impasto.cli.session import FLAGS, Session, split
+from impasto.errors import UsageError
+from impasto.registry import Registry
+from impasto.specs import OutputSpec
+
+if TYPE_CHECKING:
+    from cyclopts import App, CycloptsError
+
+#: Commands that are not jobs: name to ``module:function``. The function takes the session first.
+COMMANDS: Registry[str] = Registry("command")
+
+Values = dict[str, Any]
+
+
+def run(argv: Sequence[str], interrupts: Interrupts) -> int:
+    """Run one command line; returns the exit code, errors printed."""
+    tokens, flags = split(argv)
+    session = Session(interrupts, **flags)
+    try:
+        dispatch(tokens, session)
+    except BaseException as error:
+        return errors.report(error, session)
+    return 0
+
+
+def dispatch(tokens: Sequence[str], session: Session) -> None:
+    """Find the command, parse its arguments, run it.
+
+    Raises:
+        UsageError: The command line makes no sense.
+        ImpastoError: The command failed.
+    """
+    from cyclopts import CycloptsError
+
+    names = [*jobs.VERBS.names(), *COMMANDS.names()]
+    name = tokens[0] if tokens else ""
+    app = build([name] if name in names else names, session)
+    if name in jobs.VERBS:
+        tokens = [name, *derive.regrouped(tokens[1:], verb_options(name))]
+    try:
+        app(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise usage_error(error, name if name in names else "") from None
+
+
+def build(names: Sequence[str], session: Session) -> App:
+    """The application with the commands ``names``."""
+    from cyclopts import App
+
+    app = App(
+        name="impasto",
+        help="Neural style transfer and its family: a photo and a painting in, a picture out.",
+        help_format="plaintext",
+        version=f"impasto {impasto.__version__}",
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    for name in names:
+        command = verb(name, session) if name in jobs.VERBS else plain(name, session)
+        app.command(command, name=name)
+    return app
+
+
+def verb_options(name: str) -> list[derive.Option]:
+    """All options of a verb, its own first, then those of the output."""
+    output = [
+        replace(o, required=False, default="") if o.field != "output" else o
+        for o in derive.options(OutputSpec)
+    ]
+    return derive.options(jobs.spec_type(name)) + output
+
+
+def verb(name: str, session: Session) -> Callable[..., None]:
+    """The command of a verb, with a signature made from its spec."""
+    own, output = derive.options(jobs.spec_type(name)), derive.options(OutputSpec)
+    positional = [o for o in own if o.required]
+
+    def command(*args: str, **options: Any) -> None:
+        from impasto.cli.verbs import run_verb
+
+        values = _positional(positional, args) | {k: v for k, v in options.items() if v}
+        outputs = {o.field: values.pop(o.field) for o in output if o.field in values}
+        run_verb(name, values, outputs, session)
+
+    parameters = [_parameter(o) for o in positional]
+    parameters += [_parameter(o, group="Options") for o in own if not o.required]
+    parameters += [_parameter(o, group="Output", required=o.field == "output") for o in output]
+    return _described(command, name, jobs.spec_type(name).__doc__ or "", parameters)
+
+
+def plain(name: str, session: Session) -> Callable[..., None]:
+    """A command that is a function: annotations and docstring are its interface."""
+    function = jobs.imported(COMMANDS.get(name))
+    signature = inspect.signature(function, eval_str=True)
+    parameters = list(signature.parameters.values())[1:]
+
+    def command(*args: Any, **options: Any) -> None:
+        function(session, *args, **options)
+
+    return _described(command, name, function.__doc__ or "", parameters)
+
+
+def usage_error(error: CycloptsError, command: str) -> UsageError:
+    """A parser's complaint as one of ours."""
+    from cyclopts import MissingArgumentError, UnknownCommandError, UnknownOptionError
+
+    error.verbose = False
+    text, _, advice = str(error).strip().partition(" Did you mean ")
+    where = f"impasto {command} --help" if command else "impasto --help"
+    hint = f"did you mean {advice.rstrip('?')}?" if advice else f"{where} shows what there is"
+    if isinstance(error, UnknownCommandError):
+        text, hint = text.split(" Available commands")[0], hint.split("? ")[0].rstrip("?")
+        hint = hint.replace('"', "") + ("?" if advice else "")
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        name = error.keyword or error.argument.name
+        shown = name if name.startswith("-") else name.upper()
+        text = f"{shown} needs a value" if error.keyword else f"{command} needs {shown}"
+    elif isinstance(error, UnknownOptionError):
+        text = text.replace("Unknown option:", "unknown option")
+    return UsageError(text[:1].lower() + text[1:].rstrip("."), hint=hint)
+
+
+def _positional(known: Sequence[derive.Option], args: Sequence[str]) -> Values:
+    values: Values = {}
+    for i, option in enumerate(known):
+        values[option.field] = tuple(args[i:]) if option.many else args[i]
+    return values
+
+
+def _parameter(
+    option: derive.Option, group: str | None = None, required: bool | None = None
+) -> inspect.Parameter:
+    from cyclopts import Parameter
+
+    if option.required:
+        kind = (
+            inspect.Parameter.VAR_POSITIONAL if option.many else inspect.Parameter.POSITIONAL_ONLY
+        )
+        about = Parameter(help=option.text(), required=True, negative="")
+        return inspect.Parameter(option.field, kind, annotation=Annotated[str, about])
+    about = Parameter(
+        name=option.flags,
+        help=option.text(),
+        group=group,
+        negative="",
+        show_default=False,
+        required=required,
+        metavar=_metavar(option),
+        allow_leading_hyphen=False,
+    )
+    value: Any = bool if option.switch else list[str] if option.many else str
+    default = inspect.Parameter.empty if required else False if option.switch else None
+    annotation: Any = Annotated[value if default is not None else value | None, about]
+    return inspect.Parameter(
+        option.field, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
+
+
+def _metavar(option: derive.Option) -> str | None:
+    if option.switch:
+        return None
+    return "N" if option.numeric else option.field.rsplit("_", 1)[-1].upper()
+
+
+def _session_parameters() -> list[inspect.Parameter]:
+    """For the help only; :func:`impasto.cli.session.split` has taken them out already."""
+    from cyclopts import Parameter
+
+    return [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False,
+            annotation=Annotated[
+                bool, Parameter(help=text, group="Session", negative="", show_default=False)
+            ],
+        )
+        for name, text in FLAGS.items()
+    ]
+
+
+def _described(
+    command: Callable[..., None], name: str, doc: str, parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """``command`` with the name, help and signature that the parser reads."""
+    every = parameters + _session_parameters()
+
+    def called(*args: Any, **options: Any) -> None:
+        command(*args, **{k: v for k, v in options.items() if k not in FLAGS})
+
+    called.__name__ = name
+    called.__doc__ = inspect.cleandoc(doc).split("\n\n")[0].replace("``", "")
+    called.__annotations__ = {p.name: p.annotation for p in every}
+    called.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
+    return called

@@ -1,0 +1,159 @@
+"""From a spec to the options of a command: names, help, ranges and defaults are stated there.
+
+A required field is a positional argument, in the order of the fields; a required tuple takes all
+that are left. Every other field is an option. Values reach the spec as the strings they were
+typed as, so that the spec alone decides what is allowed.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import annotated_types as at
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from impasto.specs import Spec
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+#: A layer, a name: no folder and no extension, unlike pictures (``features.21`` is a layer).
+_WORD = re.compile(r"[A-Za-z]\w*(\.\d+)*")
+_SHORT = {"output": "-o"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One argument of a command.
+
+    Attributes:
+        field: Of the spec.
+        help: What it does.
+        required: There is no default.
+        many: A list.
+        switch: Takes no value.
+        numeric: Its value or items are numbers.
+        allowed: Choices or range, as text; may be empty.
+        default: As text; may be empty.
+    """
+
+    field: str
+    help: str
+    required: bool
+    many: bool
+    switch: bool
+    numeric: bool
+    allowed: str
+    default: str
+
+    @property
+    def flag(self) -> str:
+        """``--like-this``."""
+        return "--" + self.field.replace("_", "-")
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """All spellings."""
+        short = _SHORT.get(self.field)
+        return (self.flag, short) if short else (self.flag,)
+
+    def takes(self, token: str) -> bool:
+        """Whether ``token`` can be one more item of this list, and not a picture."""
+        return bool((_NUMBER if self.numeric else _WORD).fullmatch(token))
+
+    def text(self) -> str:
+        """Help with what is allowed and the default."""
+        extra = [f"[{self.allowed}]"] if self.allowed else []
+        extra += [f"(default {self.default})"] if self.default else []
+        return " ".join([self.help, *extra])
+
+
+def options(spec: type[Spec]) -> list[Option]:
+    """Every field of ``spec``, in order."""
+    return [_option(name, field) for name, field in spec.model_fields.items()]
+
+
+def _option(name: str, field: FieldInfo) -> Option:
+    kind, many = _kind(field.annotation)
+    return Option(
+        field=name,
+        help=" ".join((field.description or "").split()),
+        required=field.is_required(),
+        many=many,
+        switch=kind is bool,
+        numeric=kind in (int, float),
+        allowed=_allowed(kind, many, field.metadata),
+        default=_default(field.default),
+    )
+
+
+def _kind(annotation: Any) -> tuple[Any, bool]:
+    """The type of a value or of an item, and whether it is a list; ``None`` is left out."""
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        annotation = next(a for a in typing.get_args(annotation) if a is not types.NoneType)
+    if typing.get_origin(annotation) is tuple:
+        return typing.get_args(annotation)[0], True
+    return annotation, False
+
+
+def _allowed(kind: Any, many: bool, metadata: Iterable[Any]) -> str:
+    if typing.get_origin(kind) is Literal:
+        return " | ".join(str(choice) for choice in typing.get_args(kind))
+    low = high = ""
+    for item in metadata:
+        if isinstance(item, at.Ge | at.Gt):
+            low = str(item.ge) if isinstance(item, at.Ge) else f"more than {item.gt}"
+        if isinstance(item, at.Le | at.Lt):
+            high = str(item.le) if isinstance(item, at.Le) else f"less than {item.lt}"
+    if many or not (low or high):
+        return ""
+    if not high:
+        return low if low.startswith("more") else f"{low} or more"
+    return f"{low} to {high}" if low else f"up to {high}"
+
+
+def _default(value: Any) -> str:
+    if value is PydanticUndefined or value is None or value is False:
+        return ""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def regrouped(argv: Sequence[str], known: Iterable[Option]) -> list[str]:
+    """``argv`` in one spelling: ``--flag=value``, lists as one flag per item.
+
+    ``--style-blend 0.7,0.3``, ``--style-blend 0.7 0.3`` and the flag given twice mean the same.
+    A list takes the words after it as long as they can be items of it and cannot be files; one
+    with commas is complete. A ``-`` after an option is its value (stdin or stdout).
+    """
+    lists = {flag: o for o in known if o.many and not o.required for flag in o.flags}
+    valued = {flag: o for o in known if not o.switch for flag in o.flags}
+    done: list[str] = []
+    rest = list(argv)
+    while rest:
+        token = rest.pop(0)
+        if token == "--":
+            return [*done, token, *rest]
+        name, equals, value = token.partition("=")
+        if name in lists:
+            items = [value] if equals else []
+            open_end = not equals or "," not in value
+            while rest and open_end and _is_item(lists[name], rest[0], first=not items):
+                items.append(rest.pop(0))
+                open_end = "," not in items[-1]
+            parts = [p for item in items for p in item.split(",")]
+            done += [f"{lists[name].flag}={part}" for part in parts] or [token]
+        elif token in valued and rest and rest[0] == "-":
+            done.append(f"{valued[token].flag}={rest.pop(0)}")
+        else:
+            done.append(token)
+    return done
+
+
+def _is_item(option: Option, token: str, *, first: bool) -> bool:
+    if first:  # whatever it is, the spec will judge it, unless it is the next option
+        return not token.startswith("-") or bool(_NUMBER.fullmatch(token))
+    return option.takes(token)

@@ -1,0 +1,71 @@
+"""Which room may import which: the arrows of docs/architecture.md."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1] / "src" / "impasto"
+
+GROUND = {"errors", "registry", "events", "__version__"}
+ALLOWED = {
+    "errors": set(),
+    "registry": {"errors"},
+    "events": {"errors"},
+    "specs": GROUND,
+    "samples": GROUND,
+    "images": GROUND,
+    "losses": GROUND,
+    "backbones": GROUND,
+    "recipes": GROUND,
+    "filters": GROUND | {"images"},
+    "engine": GROUND | {"losses", "backbones", "images"},
+    "styling": GROUND | {"specs", "images", "losses", "backbones", "engine", "recipes"},
+    "testing": GROUND | {"losses", "backbones"},
+    "jobs": GROUND | {"specs", "images", "engine"},
+    "api": GROUND | {"specs", "images", "jobs"},
+    "cli": GROUND | {"specs", "jobs"},
+    "studio": GROUND | {"specs", "jobs"},
+}
+#: Rooms whose names commands may list, besides what their row allows.
+LISTINGS = {"cli": {"recipes", "backbones", "engine", "images", "samples", "losses", "filters"}}
+
+
+def rooms() -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        first = path.relative_to(ROOT).parts[0].removesuffix(".py")
+        if not first.startswith("__"):
+            found.setdefault(first, []).append(path)
+    return found
+
+
+def imported_rooms(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [f"{node.module}.{a.name}" for a in node.names]
+        else:
+            continue
+        for name in names:
+            package, _, rest = name.partition(".")
+            if package == "impasto" and rest:
+                found.add(rest.split(".")[0])
+    return found
+
+
+def test_every_room_has_a_row() -> None:
+    assert set(rooms()) <= set(ALLOWED), "a new room needs a row of arrows"
+
+
+@pytest.mark.parametrize("room", sorted(ALLOWED))
+def test_arrows(room: str) -> None:
+    allowed = ALLOWED[room] | LISTINGS.get(room, set()) | {room}
+    for path in rooms().get(room, []):
+        extra = imported_rooms(path) - allowed
+        assert not extra, f"{path.relative_to(ROOT)} imports {sorted(extra)}"
