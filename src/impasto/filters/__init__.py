@@ -1,6 +1,12 @@
-"""Classical stylisation without a network: one filter a file, chains of them, and a registry."""
+"""Classical stylisation without a network: one filter a file, chains of them, and a registry.
 
-from impasto.filters import (
+>>> from impasto.filters import apply, parse
+>>> chain = parse("kuwahara:radius=8+posterise:colours=6")
+
+A new filter is one file that registers a class, one line below, and its test.
+"""
+
+from impasto.filters import (  # noqa: F401 - importing a filter registers it
     cartoon,
     halftone,
     histogram,
@@ -16,6 +22,7 @@ from impasto.filters import (
     watercolour,
 )
 from impasto.filters.base import FILTERS, Filter, Parameter, ReferenceFilter, parameters
+from impasto.filters.catalogue import Row, describe, markdown
 from impasto.filters.chain import apply, parse, unparse
 
 __all__ = [
@@ -23,8 +30,10 @@ __all__ = [
     "Filter",
     "Parameter",
     "ReferenceFilter",
+    "Row",
     "apply",
-    "kuwahara",
+    "describe",
+    "markdown",
     "parameters",
     "parse",
     "unparse",

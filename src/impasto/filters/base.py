@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -77,10 +77,11 @@ class Parameter:
             return value in self.choices
         if isinstance(self.default, bool) or isinstance(value, bool):
             return isinstance(self.default, bool) and isinstance(value, bool)
-        kinds: tuple[type, ...] = (int,) if isinstance(self.default, int) else (int, float)
-        if not isinstance(value, kinds) or self.low is None or self.high is None:
+        if self.low is None or self.high is None or not isinstance(value, (int, float)):
             return False
-        return math.isfinite(value) and self.low <= value <= self.high  # type: ignore[arg-type]
+        if isinstance(self.default, int) and not isinstance(value, int):
+            return False
+        return math.isfinite(value) and self.low <= value <= self.high
 
 
 def param(default: float, low: float, high: float, help: str) -> Any:
@@ -189,16 +190,17 @@ FILTERS: Registry[type[Filter]] = Registry("filter")
 @cache
 def parameters(kind: type[Filter]) -> tuple[Parameter, ...]:
     """The parameters of a filter, in order, read from its dataclass fields."""
-    return tuple(
-        Parameter(
-            name=entry.name,
-            default=entry.default,
-            low=entry.metadata.get("low"),
-            high=entry.metadata.get("high"),
-            choices=tuple(entry.metadata.get("choices", ())),
-            help=entry.metadata["help"],
-        )
-        for entry in fields(kind)
+    return tuple(_parameter(entry) for entry in fields(kind))
+
+
+def _parameter(entry: Field[Any]) -> Parameter:
+    return Parameter(
+        name=entry.name,
+        default=cast(Value, entry.default),
+        low=entry.metadata.get("low"),
+        high=entry.metadata.get("high"),
+        choices=tuple(entry.metadata.get("choices", ())),
+        help=entry.metadata["help"],
     )
 
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from impasto.filters._colour import from_oklab, to_oklab
 from impasto.filters.base import FILTERS, Filter, param, pixels
 from impasto.filters.kernels import domain_transform, gaussian
 from impasto.filters.lines import xdog
+from impasto.images.spaces import oklab_to_rgb, rgb_to_oklab
 
 
 @FILTERS.register("cartoon")
@@ -39,15 +39,17 @@ class Cartoon(Filter):
         # A slightly blurred guide: fine texture is no edge, so it is smoothed away.
         guide = gaussian(image, pixels(1.2, image))
         flat = domain_transform(image, guide, reach, 0.2) if self.smoothing else image
-        lab = to_oklab(flat)
+        lab = rgb_to_oklab(flat)
         # Inks are brighter than photographs: lift the shadows.
         light, chroma = lab[:, :1].clamp_min(0.0) ** 0.85, lab[:, 1:]
-        coloured = from_oklab(
+        coloured = oklab_to_rgb(
             torch.cat([quantised(light, self.levels), chroma * self.vividness], 1)
         )
         if not self.lines:
             return coloured
-        fine = to_oklab(domain_transform(image, image, pixels(5.0, image), 0.3, passes=2))[:, :1]
+        fine = rgb_to_oklab(domain_transform(image, image, pixels(5.0, image), 0.3, passes=2))[
+            :, :1
+        ]
         ink = xdog(fine, pixels(self.width, image), sensitivity=0.985)
         return coloured.clamp(0.0, 1.0) * (1.0 - self.lines * (1.0 - ink))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from torch import Tensor
 
 from impasto.errors import UnknownName, UsageError
-from impasto.filters.base import FILTERS, Filter, Parameter, Value, parameters
+from impasto.filters.base import FILTERS, Filter, Parameter, Value, check_picture, parameters
 
 _SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 
@@ -51,6 +51,7 @@ def apply(chain: Iterable[Filter], image: Tensor, reference: Tensor | None = Non
                 f"{', '.join(needy)} needs a second picture to take from",
                 hint="give a reference picture",
             )
+    check_picture(image)
     result = image.clone()
     for step in steps:
         result = step(result, reference)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from impasto.filters.base import FILTERS, Filter, choice, param, pixels
-from impasto.filters.kernels import gaussian, luma
+from impasto.filters.kernels import gaussian
+from impasto.images.spaces import luma
 
 # The angles of offset printing: the strong inks 30 degrees apart, so that no moire is seen.
 _SCREENS = {"cyan": 15.0, "magenta": 75.0, "yellow": 0.0, "black": 45.0}
@@ -66,7 +67,7 @@ class Halftone(Filter):
         black = self.black * ((common - 0.2) / 0.8).clamp_min(0.0)
         rest = ((wanted - black) / (1.0 - black).clamp_min(1e-3)).clamp(0.0, 1.0)
         rest = torch.einsum("ij,bjhw->bihw", _masking().to(image), rest).clamp(0.0, 1.0)
-        cyan, magenta, yellow = rest.split(1, 1)
+        cyan, magenta, yellow = (rest[:, k : k + 1] for k in range(3))
         return {"yellow": yellow, "magenta": magenta, "cyan": cyan, "black": black}
 
 
@@ -74,7 +75,8 @@ class Halftone(Filter):
 def _masking() -> Tensor:
     """From wanted absorption of red, green, blue to cyan, magenta, yellow: real inks are impure."""
     absorbed = 1.0 - torch.tensor([_INKS[ink] for ink in ("cyan", "magenta", "yellow")])
-    return torch.linalg.inv(absorbed.T)
+    masking: Tensor = torch.linalg.inv(absorbed.T)
+    return masking
 
 
 @cache

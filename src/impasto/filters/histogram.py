@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.filters.base import FILTERS, ReferenceFilter, choice, param, pixels, seed
-from impasto.filters.kernels import guided, luma
+from impasto.filters.kernels import guided
+from impasto.images.spaces import luma
 
 _QUANTILES = 256
 _SAMPLES = 1 << 15

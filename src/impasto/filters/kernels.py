@@ -14,14 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_LUMA = (0.2126, 0.7152, 0.0722)
-
-
-def luma(image: Tensor) -> Tensor:
-    """Rec. 709 luma of an sRGB picture, ``(B, 3, H, W)`` to ``(B, 1, H, W)``."""
-    red, green, blue = image.unbind(1)
-    return (_LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue).unsqueeze(1)
-
 
 def smoothstep(low: float, high: float, x: Tensor) -> Tensor:
     """0 below ``low``, 1 above ``high``, the cubic Hermite blend between; low may exceed high."""

@@ -9,9 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from impasto.filters._colour import from_oklab, to_oklab
 from impasto.filters.base import FILTERS, Filter, choice, param, pixels
 from impasto.filters.kernels import domain_transform, gaussian
+from impasto.images.spaces import oklab_to_rgb, rgb_to_oklab
 
 #: Palettes by name, dark to light, as ``#rrggbb``.
 PALETTES: dict[str, tuple[str, ...]] = {
@@ -61,7 +61,7 @@ class Posterise(Filter):
         """Smooth, find the palette, give each pixel its nearest colour."""
         size = pixels(self.smoothing, image)
         smooth = domain_transform(image, image, 4.0 * size, 0.35) if size > 0 else image
-        lab = to_oklab(smooth)
+        lab = rgb_to_oklab(smooth)
         if self.palette == "auto":
             lab = lab * torch.tensor(_METRIC, device=lab.device).view(1, 3, 1, 1)
             centres = _kmeans(lab, self.colours)
@@ -69,7 +69,7 @@ class Posterise(Filter):
             shown = _srgb(centres / torch.tensor(_METRIC) * factors)
         else:
             shown = named(self.palette)
-            centres = to_oklab(shown.T.reshape(1, 3, -1, 1))[0, :, :, 0].T
+            centres = rgb_to_oklab(shown.T.reshape(1, 3, -1, 1))[0, :, :, 0].T
         if self.dither > 0:
             lab = lab + self.dither * _bayer(lab, centres)
         labels = _nearest(lab, centres.to(lab.device))
@@ -85,7 +85,7 @@ def named(palette: str) -> Tensor:
 
 
 def _srgb(centres: Tensor) -> Tensor:
-    return from_oklab(centres.T.reshape(1, 3, -1, 1)).clamp(0.0, 1.0)[0, :, :, 0].T
+    return oklab_to_rgb(centres.T.reshape(1, 3, -1, 1)).clamp(0.0, 1.0)[0, :, :, 0].T
 
 
 def _kmeans(lab: Tensor, count: int, rounds: int = 24) -> Tensor:

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.filters.base import FILTERS, ReferenceFilter, param, pixels, seed
-from impasto.filters.kernels import gaussian, luma
+from impasto.filters.kernels import gaussian
 from impasto.filters.seams import cut_masks
+from impasto.images.spaces import luma
 
 Array = npt.NDArray[np.float32]
 
@@ -120,9 +121,9 @@ class _Patches:
         """The patches ``chosen`` in full, ``(n, side, side, 3)``."""
         steps = np.arange(_CELLS * self.factor)
         corners = self.corners[chosen]
-        return self.source[
-            corners[:, 0, None, None] + steps[:, None], corners[:, 1, None, None] + steps
-        ]
+        y, x = corners[:, 0, None, None] + steps[:, None], corners[:, 1, None, None] + steps
+        full: Array = self.source[y, x]
+        return full
 
 
 def _means(image: Array, size: int) -> Array:
@@ -138,13 +139,15 @@ def _pooled(blocks: Array, factor: int) -> Array:
     total = blocks[:, ::factor, ::factor].copy()
     for offset in range(1, factor * factor):
         total += blocks[:, offset // factor :: factor, offset % factor :: factor]
-    return total / factor**2
+    mean: Array = total / np.float32(factor**2)
+    return mean
 
 
 def _grid(cells: Array) -> Array:
     """Means of ``(..., 12, 12)`` on a 4 x 4 grid."""
     side = _CELLS // _GUIDE
-    return cells.reshape(*cells.shape[:-2], _GUIDE, side, _GUIDE, side).mean((-3, -1))
+    mean: Array = cells.reshape(*cells.shape[:-2], _GUIDE, side, _GUIDE, side).mean((-3, -1))
+    return mean
 
 
 def _laid(

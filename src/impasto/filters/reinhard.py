@@ -8,19 +8,44 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from impasto.filters._colour import (
-    from_lab,
-    from_oklab,
-    from_ruderman,
-    to_lab,
-    to_oklab,
-    to_ruderman,
-)
 from impasto.filters.base import FILTERS, ReferenceFilter, choice, param
+from impasto.images.spaces import (
+    lab_to_rgb,
+    linear_to_srgb,
+    oklab_to_rgb,
+    rgb_to_lab,
+    rgb_to_oklab,
+    srgb_to_linear,
+)
+
+# Equations 4 and 6 of the paper.
+_LMS = ((0.3811, 0.5783, 0.0402), (0.1967, 0.7244, 0.0782), (0.0241, 0.1288, 0.8444))
+_AXES = (
+    (3**-0.5, 3**-0.5, 3**-0.5),
+    (6**-0.5, 6**-0.5, -2 * 6**-0.5),
+    (2**-0.5, -(2**-0.5), 0.0),
+)
+
+
+def _mix(matrix: Tensor, image: Tensor) -> Tensor:
+    return torch.einsum("ij,bjhw->bihw", matrix.to(image), image)
+
+
+def to_ruderman(image: Tensor) -> Tensor:
+    """From sRGB to Ruderman's decorrelated logarithmic space (l, alpha, beta)."""
+    cones = _mix(torch.tensor(_LMS), srgb_to_linear(image)).clamp_min(1e-3)
+    return _mix(torch.tensor(_AXES), cones.log10())
+
+
+def from_ruderman(image: Tensor) -> Tensor:
+    """Inverse of :func:`to_ruderman`."""
+    cones = 10.0 ** _mix(torch.linalg.inv(torch.tensor(_AXES)), image)
+    return linear_to_srgb(_mix(torch.linalg.inv(torch.tensor(_LMS)), cones))
+
 
 _SPACES = {
-    "lab": (to_lab, from_lab),
-    "oklab": (to_oklab, from_oklab),
+    "lab": (rgb_to_lab, lab_to_rgb),
+    "oklab": (rgb_to_oklab, oklab_to_rgb),
     "ruderman": (to_ruderman, from_ruderman),
 }
 
@@ -57,7 +82,8 @@ class Reinhard(ReferenceFilter):
         factor = factor.clamp(1.0 / self.contrast, self.contrast)
         moved = (source - mean) * factor + wanted_mean
         share = torch.tensor([self.light, 1.0, 1.0], device=image.device).view(1, 3, 1, 1)
-        return back(source + self.strength * share * (moved - source))
+        result: Tensor = back(source + self.strength * share * (moved - source))
+        return result
 
 
 def _moments(image: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.filters._colour import from_oklab, to_linear, to_oklab, to_srgb
 from impasto.filters.base import FILTERS, Filter, param, pixels
+from impasto.filters.kernels import domain_transform, gaussian, gradients, guided, smoothstep
 from impasto.filters.kuwahara import Kuwahara
-from impasto.filters.kernels import domain_transform, gaussian, gradients, guided, luma, smoothstep
+from impasto.images.spaces import linear_to_srgb, luma, oklab_to_rgb, rgb_to_oklab, srgb_to_linear
 
 # Oklab of the sky from the zenith to the horizon: deep blue, azure, pale, warm.
 _SKY = (
@@ -54,11 +54,11 @@ class Shinkai(Filter):
         if size > 0:
             flat = domain_transform(image, image, 2.0 * size, 0.2, passes=2)
             flat = Kuwahara(radius=max(1.0, 0.6 * self.clean), passes=1).render(flat)
-        lab = to_oklab(flat)
+        lab = rgb_to_oklab(flat)
         lab = self._toned(lab, mask)
         lab = self._leaves(lab, mask)
         lab = self._sky(lab, mask)
-        return self._bloomed(from_oklab(lab).clamp(0.0, 1.0))
+        return self._bloomed(oklab_to_rgb(lab).clamp(0.0, 1.0))
 
     def _toned(self, lab: Tensor, mask: Tensor) -> Tensor:
         """Soft contrast around the middle, shadows lifted and blue, lights warm, more chroma."""
@@ -72,7 +72,7 @@ class Shinkai(Filter):
 
     def _leaves(self, lab: Tensor, mask: Tensor) -> Tensor:
         """Turn greens and olive tones to one fresh green, brighter and richer."""
-        light, a, b = lab.split(1, 1)
+        light, a, b = (lab[:, k : k + 1] for k in range(3))
         chroma = torch.sqrt(a * a + b * b)
         hue = torch.atan2(b, a)
         green = smoothstep(1.5, 1.95, hue) * smoothstep(3.0, 2.6, hue)
@@ -101,13 +101,13 @@ class Shinkai(Filter):
         """Screen the blurred highlights over the picture, in linear light."""
         if self.bloom == 0:
             return image
-        linear = to_linear(image)
+        linear = srgb_to_linear(image)
         bright = linear * smoothstep(0.55, 1.0, luma(image))
         halo = 0.5 * gaussian(bright, pixels(8.0, image)) + 0.5 * gaussian(
             bright, pixels(40.0, image)
         )
         halo = (0.55 * self.bloom * halo).clamp(0.0, 1.0)
-        return to_srgb(1.0 - (1.0 - linear) * (1.0 - halo))
+        return linear_to_srgb(1.0 - (1.0 - linear) * (1.0 - halo))
 
 
 def sky_mask(image: Tensor) -> Tensor:
@@ -116,8 +116,8 @@ def sky_mask(image: Tensor) -> Tensor:
     Colour (blue, or light and grey; not green), smoothness, and being joined to the top of the
     picture by a path of such pixels; the guided filter then takes the borders from the picture.
     """
-    lab = to_oklab(image)
-    light, a, b = lab.split(1, 1)
+    lab = rgb_to_oklab(image)
+    light, a, b = (lab[:, k : k + 1] for k in range(3))
     blue = smoothstep(0.0, -0.05, b + 0.4 * a.clamp_min(0.0))
     pale = smoothstep(0.6, 0.85, light) * smoothstep(0.10, 0.04, torch.sqrt(a * a + b * b))
     # Dark blues (water, roofs) are sky only if they are lighter than a night.

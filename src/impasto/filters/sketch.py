@@ -9,9 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from impasto.filters._colour import from_oklab, to_oklab
 from impasto.filters.base import FILTERS, Filter, param, pixels, seed, switch
-from impasto.filters.kernels import domain_transform, gaussian, gradients, luma, pad, value_noise
+from impasto.filters.kernels import domain_transform, gaussian, gradients, pad, value_noise
+from impasto.images.spaces import luma, oklab_to_rgb, rgb_to_oklab
 
 _DIRECTIONS = 8
 _TAPS = 24  # samples on one half of a stroke at most
@@ -52,9 +52,11 @@ class Sketch(Filter):
         drawing = 0.1 + 0.9 * drawing
         if not self.colour:
             return drawing.expand_as(image)
-        lab = to_oklab(image)
-        light = to_oklab(drawing.expand_as(image))[:, :1]
-        return from_oklab(torch.cat([light, 1.3 * lab[:, 1:] * (1.15 - light).clamp(0.0, 1.0)], 1))
+        lab = rgb_to_oklab(image)
+        light = rgb_to_oklab(drawing.expand_as(image))[:, :1]
+        return oklab_to_rgb(
+            torch.cat([light, 1.3 * lab[:, 1:] * (1.15 - light).clamp(0.0, 1.0)], 1)
+        )
 
 
 def _strokes(grey: Tensor, length: float) -> Tensor:

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.filters._colour import from_oklab, to_oklab
 from impasto.filters.base import FILTERS, Filter, param, pixels, seed
 from impasto.filters.kernels import domain_transform, gaussian, smoothstep, value_noise
+from impasto.images.spaces import oklab_to_rgb, rgb_to_oklab
 
 _ROUNDS = 5
 
@@ -43,7 +43,7 @@ class StainedGlass(Filter):
         cell = max(pixels(self.cell, image), 3.0)
         guide = gaussian(image, 0.06 * cell)
         smooth = domain_transform(image, guide, cell, 0.25, passes=2)
-        labels, groups = _pieces(to_oklab(smooth), cell, self.regularity, generator)
+        labels, groups = _pieces(rgb_to_oklab(smooth), cell, self.regularity, generator)
         # Twice: the first round takes specks away, the second rounds what is left.
         labels, _ = _smoothed(labels, groups, 0.13 * cell)
         labels, distance = _smoothed(labels, groups, 0.1 * cell)
@@ -54,7 +54,7 @@ class StainedGlass(Filter):
         self, image: Tensor, labels: Tensor, depth: Tensor, generator: torch.Generator
     ) -> Tensor:
         """One colour a piece, brighter in its middle, with streaks."""
-        lab = to_oklab(image)
+        lab = rgb_to_oklab(image)
         count = int(labels.max()) + 1
         flat = labels.reshape(-1)
         sums = torch.zeros(count, 3, device=image.device).index_add_(
@@ -69,7 +69,7 @@ class StainedGlass(Filter):
         streaks = value_noise(height, width, pixels(26.0, image), generator, octaves=3)
         middle = smoothstep(0.0, 0.24, depth) - 0.5
         shade = self.glow * (0.16 * middle + 0.035 * streaks.to(image.device))
-        return from_oklab(torch.cat([pieces[:, :1] * (1.0 + shade), pieces[:, 1:]], 1))
+        return oklab_to_rgb(torch.cat([pieces[:, :1] * (1.0 + shade), pieces[:, 1:]], 1))
 
 
 def _pieces(

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.filters._colour import from_oklab, to_oklab
 from impasto.filters.base import FILTERS, Filter, param, pixels, seed, switch
-from impasto.filters.kernels import gaussian, luma
+from impasto.filters.kernels import gaussian
+from impasto.images.spaces import luma, oklab_to_rgb, rgb_to_oklab
 
 _TILE = 64  # side of the blue-noise tile
 _ROUNDS = 5  # of Lloyd's relaxation
@@ -49,8 +49,10 @@ class Stipple(Filter):
         paper = torch.tensor([0.985, 0.975, 0.95], device=image.device).view(1, 3, 1, 1)
         ink = torch.tensor([0.08, 0.08, 0.10], device=image.device).view(1, 3, 1, 1)
         if self.colour:
-            lab = to_oklab(gaussian(image, 0.5 * spacing))
-            ink = from_oklab(torch.cat([0.35 + 0.3 * lab[:, :1], 1.5 * lab[:, 1:]], 1)).clamp(0, 1)
+            lab = rgb_to_oklab(gaussian(image, 0.5 * spacing))
+            ink = oklab_to_rgb(torch.cat([0.35 + 0.3 * lab[:, :1], 1.5 * lab[:, 1:]], 1)).clamp(
+                0, 1
+            )
         return paper * (1.0 - cover) + ink * cover
 
 
@@ -155,8 +157,8 @@ def _blue_noise(seed: int) -> Tensor:
     squared = near.view(-1, 1) ** 2 + near.view(1, -1) ** 2
     kernel = torch.exp(-squared / (2 * 1.5**2)) + 0.5 / (squared + 1.0)
     wide = kernel.repeat(2, 2).numpy()
-    energy = torch.rand(_TILE, _TILE, generator=torch.Generator().manual_seed(seed)).double()
-    energy = (energy * 1e-3).numpy()
+    chance = torch.rand(_TILE, _TILE, generator=torch.Generator().manual_seed(seed))
+    energy = 1e-3 * chance.double().numpy()
     ranks = torch.empty(_TILE, _TILE)
     for rank in range(_TILE * _TILE):
         y, x = divmod(int(energy.argmin()), _TILE)

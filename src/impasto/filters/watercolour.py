@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.filters._colour import from_oklab, to_oklab
 from impasto.filters.base import FILTERS, Filter, param, pixels, seed
-from impasto.filters.kernels import gaussian, gradients, luma, smoothstep, value_noise
+from impasto.filters.kernels import gaussian, gradients, smoothstep, value_noise
 from impasto.filters.kuwahara import Kuwahara
+from impasto.images.spaces import luma, oklab_to_rgb, rgb_to_oklab
 
 
 @FILTERS.register("watercolour")
@@ -68,9 +68,9 @@ class Watercolour(Filter):
 
 def _tinted(image: Tensor) -> Tensor:
     """The photo as transparent colour: lighter, a little more chroma."""
-    lab = to_oklab(image)
+    lab = rgb_to_oklab(image)
     light = 1.0 - 0.74 * (1.0 - lab[:, :1].clamp(0.0, 1.0)) ** 1.15
-    return from_oklab(torch.cat([light, 1.25 * lab[:, 1:]], 1)).clamp(0.0, 1.0)
+    return oklab_to_rgb(torch.cat([light, 1.25 * lab[:, 1:]], 1)).clamp(0.0, 1.0)
 
 
 def _paper(image: Tensor, generator: torch.Generator) -> Tensor:
