@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -55,14 +56,14 @@ class Cartoon(Filter):
 
 
 def quantised(light: Tensor, levels: int, sharpness: float = 3.0) -> Tensor:
-    """Soft steps: the nearest level plus a tanh that leans to the neighbours.
+    """Soft steps: near the border of two steps a tanh leads from one to the other.
 
     Args:
         light: In [0, 1].
-        levels: Number of steps.
+        levels: Number of steps; black and white are steps.
         sharpness: Of the transitions; the result is continuous at any value.
     """
     step = 1.0 / (levels - 1)
-    nearest = (light / step).round() * step
-    lean = torch.tanh(2.0 * sharpness * (light - nearest) / step)
-    return nearest + 0.5 * step * lean / torch.tanh(torch.tensor(sharpness))
+    border = ((light / step).floor() + 0.5) * step
+    lean = torch.tanh(2.0 * sharpness * (light - border) / step)
+    return border + 0.5 * step * lean / math.tanh(sharpness)
