@@ -35,7 +35,8 @@ def loss(picture: images.Picture, photo: images.Picture, painting: images.Pictur
 
 def main(folder: Path) -> int:
     """Exit code 1 if the result is no stylization."""
-    photo, painting, result = (images.load(folder / f"{n}.png") for n in ("photo", "painting", "result"))
+    names = ("photo", "painting", "result")
+    photo, painting, result = (images.load(folder / f"{name}.png") for name in names)
     metadata = images.read_metadata(folder / "result.png")
     problems = []
     if metadata is None or not metadata["complete"]:

@@ -10,7 +10,8 @@ import pytest
 
 from impasto import samples
 from impasto.errors import UnknownName, UsageError
-from impasto.samples import hatching
+from impasto.samples import hatching, nocturne
+from impasto.samples.brush import blank
 from impasto.samples.fields import GUIDE, Frame
 
 SIZE = (192, 240)
@@ -166,6 +167,17 @@ def test_nocturne_glows_above_and_is_lit_below():
     assert 0.03 < village.mean() < 0.5
 
 
+def test_nocturne_discs_go_from_cream_to_gold_outwards():
+    canvas = nocturne._discs(blank(*SIZE, np.zeros(3)), nocturne.WHIRLS, np.random.default_rng(0))
+    x, y = canvas.frame.grid()
+    for whirl in (w for w in nocturne.WHIRLS if w.disc):
+        cx, cy = canvas.frame.place(whirl.fx, whirl.fy)
+        r = np.hypot(x - cx, y - cy) / whirl.disc
+        middle, rim = canvas.colour[r < 0.5], canvas.colour[(r > 1.2) & (r < 1.7)]
+        assert luminance(middle).mean() > 0.75
+        assert luminance(rim).mean() < luminance(middle).mean() - 0.1
+
+
 def test_wheat_is_gold_below_turquoise_and_its_strokes_stand_up():
     picture = drawn("wheat")
     red, green, blue = np.moveaxis(picture, -1, 0)
@@ -186,6 +198,7 @@ def test_lilies_are_level_dabs_with_pink_flowers():
     assert rows > 1.5 * columns
     red, green, blue = np.moveaxis(picture, -1, 0)
     assert ((red > 0.75) & (red > green + 0.05)).mean() > 0.01
+    assert (picture.min(axis=2) > 0.8).mean() > 0.01, "white petals"
     assert ((green > red + 0.05) & (green > blue + 0.05)).mean() > 0.1
     assert ((blue > green + 0.05) & (red > 0.35)).mean() > 0.1
 

@@ -8,6 +8,7 @@
     ├── WeightsError             3  weights missing, broken or not what they claim to be
     ├── InputError               4  a picture that cannot be used
     ├── ResourceError            5  the job does not fit in memory or on the disk
+    ├── Diverged                 1  the optimisation left the finite numbers and did not come back
     └── Cancelled              130  stopped on request; the picture so far is kept
 
 Every message is one line: what happened, the value got, what is allowed. ``hint`` says what to
@@ -79,6 +80,10 @@ class ResourceError(ImpastoError):
     """The job needs more memory or disk than there is."""
 
     exit_code = 5
+
+
+class Diverged(ImpastoError):
+    """The optimisation left the finite numbers and did not come back."""
 
 
 class Cancelled(ImpastoError):

@@ -17,12 +17,12 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import impasto
-from impasto.errors import InputError, UsageError
+from impasto.errors import Diverged, InputError, UsageError
 from impasto.events import Event, Finished, Saved, Step
 from impasto.registry import Registry
 from impasto.specs import OutputSpec, Spec
@@ -96,9 +96,10 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
         sources: What to read in place of the pictures that ``spec`` names: another path, or
             anything else that :func:`impasto.images.load` takes. The record keeps the names.
     """
-    _check_output(spec, output)
+    sources = sources or {}
+    _check_output(output, [sources.get(n, n) for n in strings(spec)])
     make: Callable[[Spec, Read], Job] = imported(VERBS.get(verb_of(spec))[1])
-    job = make(spec, reader(output.max_pixels, sources or {}))
+    job = make(spec, reader(output.max_pixels, sources))
     if output.resume:
         _resume(job, spec, output)
     return job
@@ -148,7 +149,7 @@ def run(
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
                     _save_checkpoint(job, spec, output)
                     saved = time.monotonic()
-    except GeneratorExit:
+    except (GeneratorExit, Diverged):
         if job.begun and not done:
             finished = job.finished(time.monotonic() - begun, complete=False)
             _write(job, spec, output, finished, force=True)
@@ -158,7 +159,7 @@ def run(
 
 def checkpoint_path(output: str) -> Path:
     """Where the checkpoint of an output file goes: beside it, ``NAME.EXT.checkpoint``."""
-    return _beside(Path(output), "", ".checkpoint")
+    return beside(Path(output), "", ".checkpoint")
 
 
 def metadata(job: Job, spec: Spec, *, complete: bool = True) -> dict[str, Any]:
@@ -174,11 +175,11 @@ def metadata(job: Job, spec: Spec, *, complete: bool = True) -> dict[str, Any]:
     }
 
 
-def named_files(spec: Spec) -> Iterator[str]:
-    """Every string in ``spec`` that is the name of a file that exists."""
+def strings(spec: Spec) -> Iterator[str]:
+    """Every string in ``spec``, also those in lists: among them the names of its pictures."""
     for value in spec.model_dump().values():
-        for text in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(text, str) and _is_file(text):
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str):
                 yield text
 
 
@@ -193,8 +194,11 @@ def renamed(spec: Spec, names: Mapping[str, str]) -> Spec:
     return spec.model_copy(update=changes)
 
 
-def _check_output(spec: Spec, output: OutputSpec) -> None:
-    """Everything about the output that can be known before anything heavy is loaded."""
+def _check_output(output: OutputSpec, inputs: Iterable[Any]) -> None:
+    """Everything about the output that can be known before anything heavy is loaded.
+
+    Some of ``inputs`` are names of files; the output must not be one of these.
+    """
     path = output.output
     if output.resume and path in (None, STDOUT):
         raise UsageError(
@@ -207,8 +211,8 @@ def _check_output(spec: Spec, output: OutputSpec) -> None:
     images.check_writable(path, force=output.force or output.resume)
     if path == STDOUT:
         return
-    for name in named_files(spec):
-        if _is_file(path) and Path(name).samefile(path):
+    for name in inputs if _is_file(path) else ():
+        if isinstance(name, str | Path) and _is_file(name) and Path(name).samefile(path):
             raise UsageError(
                 f"{path} is an input; writing there would destroy it", hint="choose another name"
             )
@@ -219,15 +223,19 @@ def _check_output(spec: Spec, output: OutputSpec) -> None:
         )
 
 
-def _is_file(name: str) -> bool:
+def _is_file(name: str | Path) -> bool:
     try:
         return Path(name).is_file()
     except (OSError, ValueError):
         return False
 
 
-def _beside(path: Path, inner: str, ending: str) -> Path:
-    """``path`` with ``inner`` and ``ending`` added to its name, or to a digest if that is long."""
+def beside(path: Path, inner: str, ending: str) -> Path:
+    """``path`` with ``inner`` and ``ending`` in place of its extension (added where none is).
+
+    With an empty ``inner`` the extension stays. A name that would be too long for a file system
+    begins with a digest instead.
+    """
     name = f"{path.name}{ending}" if not inner else f"{path.stem}{inner}{ending}"
     if len(os.fsencode(name)) > NAME_BYTES:
         digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
@@ -267,7 +275,7 @@ def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:
     from impasto import images
 
     target = Path(output.output)
-    path = _beside(target, f"-{event.scale + 1}-{event.index:05d}", target.suffix)
+    path = beside(target, f"-{event.scale + 1}-{event.index:05d}", target.suffix)
     images.save(images.from_tensor(event.image()), path, force=True)
     yield Saved(str(path), "picture")
 

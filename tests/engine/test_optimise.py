@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from impasto.engine.optimise import Optimisation, Optimiser, optimise
 from impasto.engine.pixels import PlainPixels
+from impasto.errors import Diverged
 from impasto.images.resize import resize
 
 GOAL = torch.rand(1, 3, 6, 7, generator=torch.Generator().manual_seed(1))
@@ -163,3 +165,50 @@ def test_step_pictures_are_snapshots() -> None:
         first = step.image() if first is None else first
     assert first is not None
     assert not torch.equal(first, pixels.image)
+
+
+class Faulty:
+    """The bowl, but wrong from a given evaluation on, or once."""
+
+    def __init__(self, value: float, first: int, last: int) -> None:
+        self.value, self.first, self.last, self.calls = value, first, last, 0
+
+    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        self.calls += 1
+        terms = curved(image)
+        broken = self.first <= self.calls <= self.last
+        return {k: v * self.value for k, v in terms.items()} if broken else terms
+
+
+@pytest.mark.parametrize("optimiser", [ADAM, LBFGS], ids=["adam", "lbfgs"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_one_bad_step_is_taken_back(optimiser: Optimiser, value: float) -> None:
+    job = Optimisation(PlainPixels(START), Faulty(value, 6, 6), optimiser, 150)
+    losses = [float(step.loss) for step in job.steps()]
+    assert len(losses) == 150
+    assert all(math.isfinite(v) for v in losses)
+    torch.testing.assert_close(job.image(), GOAL, atol=0.03, rtol=0)
+
+
+def test_an_explosion_of_lbfgs_is_taken_back() -> None:
+    job = Optimisation(PlainPixels(START), Faulty(1e6, 6, 6), LBFGS, 60)
+    losses = [float(step.loss) for step in job.steps()]
+    assert max(losses) == losses[0]
+
+
+@pytest.mark.parametrize("optimiser", [ADAM, LBFGS], ids=["adam", "lbfgs"])
+def test_lasting_faults_end_the_run_with_the_last_good_picture(optimiser: Optimiser) -> None:
+    job = Optimisation(PlainPixels(START), Faulty(math.nan, 8, 10**6), optimiser, 60)
+    taken = []
+    with pytest.raises(Diverged, match="became nan"):
+        taken.extend(step.index for step in job.steps())
+    assert taken == list(range(1, 11))  # 7 good ones, then 3 tries
+    assert torch.isfinite(job.image()).all()
+    assert float(curved(job.image())["bowl"]) < float(curved(START)["bowl"])
+
+
+def test_a_start_that_is_not_finite_is_refused() -> None:
+    job = Optimisation(PlainPixels(START), Faulty(math.nan, 1, 10**6), ADAM, 5)
+    with pytest.raises(Diverged):
+        next(job.steps())
+    assert torch.equal(job.image(), START)

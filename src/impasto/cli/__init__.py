@@ -6,8 +6,10 @@ of their own. Nothing here loads torch or numpy before a command really needs th
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,6 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Arguments without the program's name; those of the process by default.
     """
+    if sys.stderr is None:  # closed by whoever started us
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments == ["--version"]:
         import impasto

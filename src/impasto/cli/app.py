@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 #: Commands that are not jobs: name to ``module:function``. The function takes the session first.
 COMMANDS: Registry[str] = Registry("command")
+COMMANDS.add("rerun", "impasto.cli.rerun:rerun")
+COMMANDS.add("recipes", "impasto.cli.listings:recipes")
+COMMANDS.add("backbones", "impasto.cli.listings:backbones")
+COMMANDS.add("samples", "impasto.cli.samples:samples")
+COMMANDS.add("doctor", "impasto.cli.doctor:doctor")
 
 Values = dict[str, Any]
 
@@ -68,9 +74,9 @@ def build(names: Sequence[str], session: Session) -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    for name in names:
+    for place, name in enumerate(names):
         command = verb(name, session) if name in jobs.VERBS else plain(name, session)
-        app.command(command, name=name)
+        app.command(command, name=name, sort_key=place)
     return app
 
 
@@ -98,24 +104,30 @@ def verb(name: str, session: Session) -> Callable[..., None]:
     parameters = [_parameter(o) for o in positional]
     parameters += [_parameter(o, group="Options") for o in own if not o.required]
     parameters += [_parameter(o, group="Output", required=o.field == "output") for o in output]
-    return _described(command, name, jobs.spec_type(name).__doc__ or "", parameters)
+    doc = inspect.cleandoc(jobs.spec_type(name).__doc__ or "").split("\n\n")[0]
+    return _described(command, name, doc, parameters)
 
 
 def plain(name: str, session: Session) -> Callable[..., None]:
     """A command that is a function: annotations and docstring are its interface."""
     function = jobs.imported(COMMANDS.get(name))
-    signature = inspect.signature(function, eval_str=True)
-    parameters = list(signature.parameters.values())[1:]
+    doc = inspect.cleandoc(function.__doc__ or "")
+    parameters = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
 
     def command(*args: Any, **options: Any) -> None:
         function(session, *args, **options)
 
-    return _described(command, name, function.__doc__ or "", parameters)
+    return _described(command, name, re.sub(r" +session: .*\n", "", doc), parameters)
 
 
 def usage_error(error: CycloptsError, command: str) -> UsageError:
     """A parser's complaint as one of ours."""
-    from cyclopts import MissingArgumentError, UnknownCommandError, UnknownOptionError
+    from cyclopts import (
+        MissingArgumentError,
+        UnknownCommandError,
+        UnknownOptionError,
+        UnusedCliTokensError,
+    )
 
     error.verbose = False
     text, _, advice = str(error).strip().partition(" Did you mean ")
@@ -128,6 +140,8 @@ def usage_error(error: CycloptsError, command: str) -> UsageError:
         name = error.keyword or error.argument.name
         shown = name if name.startswith("-") else name.upper()
         text = f"{shown} needs a value" if error.keyword else f"{command} needs {shown}"
+    elif isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        text = f"unexpected argument {error.unused_tokens[0]}"
     elif isinstance(error, UnknownOptionError):
         text = text.replace("Unknown option:", "unknown option")
     return UsageError(text[:1].lower() + text[1:].rstrip("."), hint=hint)
@@ -135,6 +149,7 @@ def usage_error(error: CycloptsError, command: str) -> UsageError:
 
 def _positional(known: Sequence[derive.Option], args: Sequence[str]) -> Values:
     values: Values = {}
+    args = ["-" if token == derive.STDIN else token for token in args]
     for i, option in enumerate(known):
         values[option.field] = tuple(args[i:]) if option.many else args[i]
     return values
@@ -202,7 +217,7 @@ def _described(
         command(*args, **{k: v for k, v in options.items() if k not in FLAGS})
 
     called.__name__ = name
-    called.__doc__ = inspect.cleandoc(doc).split("\n\n")[0].replace("``", "")
+    called.__doc__ = doc
     called.__annotations__ = {p.name: p.annotation for p in every}
     called.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
     return called

@@ -24,6 +24,9 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 #: A layer, a name: no folder and no extension, unlike pictures (``features.21`` is a layer).
 _WORD = re.compile(r"[A-Za-z]\w*(\.\d+)*")
 _SHORT = {"output": "-o"}
+#: Stands for a positional ``-``, which the parser would take for an option. No argument of a
+#: process can hold a NUL.
+STDIN = "\0stdin"
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,8 @@ def regrouped(argv: Sequence[str], known: Iterable[Option]) -> list[str]:
 
     ``--style-blend 0.7,0.3``, ``--style-blend 0.7 0.3`` and the flag given twice mean the same.
     A list takes the words after it as long as they can be items of it and cannot be files; one
-    with commas is complete. A ``-`` after an option is its value (stdin or stdout).
+    with commas is complete. A ``-`` after an option is its value (stdin or stdout), any other one
+    becomes :data:`STDIN`.
     """
     lists = {flag: o for o in known if o.many and not o.required for flag in o.flags}
     valued = {flag: o for o in known if not o.switch for flag in o.flags}
@@ -149,7 +153,7 @@ def regrouped(argv: Sequence[str], known: Iterable[Option]) -> list[str]:
         elif token in valued and rest and rest[0] == "-":
             done.append(f"{valued[token].flag}={rest.pop(0)}")
         else:
-            done.append(token)
+            done.append(STDIN if token == "-" else token)
     return done
 
 

@@ -21,8 +21,9 @@ def report(error: BaseException, session: Session) -> int:
     With ``--json`` the same comes as one object on stdout, whatever the error:
     ``{"error": {"type", "message", "hint", "exit_code"}}``.
     """
-    if isinstance(error, BrokenPipeError):
-        return _close_stdout()
+    if isinstance(error, BrokenPipeError | SystemExit):  # rich exits when the pipe is broken
+        _close_stdout()
+        return ImpastoError.exit_code
     if session.debug:
         traceback.print_exception(error)
     known = explain(error)
@@ -32,8 +33,8 @@ def report(error: BaseException, session: Session) -> int:
         else:
             sys.stderr.write("".join(f"{line}\n" for line in lines(known)))
             sys.stderr.flush()
-    except OSError:  # nobody listens
-        return _close_stdout() and known.exit_code
+    except (OSError, ImpastoError):  # nobody listens
+        _close_stdout()
     return known.exit_code
 
 
@@ -84,8 +85,7 @@ def _paint(text: str) -> str:
     return text if plain or not sys.stderr.isatty() else f"\x1b[1;31m{text}\x1b[0m"
 
 
-def _close_stdout() -> int:
+def _close_stdout() -> None:
     """Whoever read our output has gone: keep Python from complaining on the way out."""
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, sys.stdout.fileno())
-    return ImpastoError.exit_code
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

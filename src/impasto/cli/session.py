@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from impasto.errors import ImpastoError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -68,7 +70,19 @@ def split(argv: Sequence[str]) -> tuple[list[str], dict[str, bool]]:
 
 
 def write(text: str) -> None:
-    """A line on stdout, in the bytes of the file system: names come out as they went in."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(os.fsencode(text) + b"\n")
-    sys.stdout.buffer.flush()
+    """A line on stdout, in the bytes of the file system: names come out as they went in.
+
+    Raises:
+        BrokenPipeError: Nobody reads it.
+        ImpastoError: It cannot be written for another reason.
+    """
+    if sys.stdout is None:
+        raise ImpastoError("standard output is closed")
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(os.fsencode(text) + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ImpastoError(f"standard output: {error.strerror}") from error

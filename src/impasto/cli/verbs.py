@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from impasto import events, jobs
@@ -31,15 +31,27 @@ def run_verb(name: str, values: dict[str, Any], outputs: dict[str, Any], session
 
 
 def run_job(
-    spec: Spec, output: OutputSpec, session: Session, sources: Mapping[str, Any] | None = None
+    spec: Spec,
+    output: OutputSpec,
+    session: Session,
+    sources: Mapping[str, Any] | None = None,
+    remarks: Callable[[events.Started], Iterable[str]] = lambda _: (),
 ) -> events.Finished:
-    """Run a job to its end or to Ctrl-C and print the outcome."""
+    """Run a job to its end or to Ctrl-C and print the outcome.
+
+    Args:
+        spec: The request.
+        output: Where to.
+        session: Where to talk.
+        sources: As for :func:`impasto.jobs.prepare`.
+        remarks: More notes, once the job has been prepared.
+    """
     if session.json and output.output == jobs.STDOUT:
         raise UsageError("--json and -o - both write to standard output", hint="name a file")
     progress = make_progress(session)
     job = jobs.run(spec, output, sources)
     try:
-        finished = _watch(job, output, session, progress)
+        finished = _watch(job, output, session, progress, remarks)
     finally:
         progress.close()
     if output.output != jobs.STDOUT:
@@ -48,7 +60,11 @@ def run_job(
 
 
 def _watch(
-    job: Iterator[events.Event], output: OutputSpec, session: Session, progress: Progress
+    job: Iterator[events.Event],
+    output: OutputSpec,
+    session: Session,
+    progress: Progress,
+    remarks: Callable[[events.Started], Iterable[str]],
 ) -> events.Finished:
     """Follow the job; a request to stop is answered after the event at hand."""
     session.interrupts.announce = lambda: progress.note(
@@ -60,6 +76,9 @@ def _watch(
         progress.show(event)
         if isinstance(event, events.Finished):
             return event
+        if isinstance(event, events.Started):
+            for text in remarks(event):
+                progress.note(text)
         if isinstance(event, events.ScaleStarted):
             saveable, count = True, event.count
             place = f" at scale {event.index + 1}/{count}"

@@ -1,0 +1,1 @@
+"""The optimisation: pixels, objective, loop, scales, memory, checkpoints."""

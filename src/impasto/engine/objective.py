@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone
-from impasto.losses import Loss, Target
+from impasto.errors import UsageError
+from impasto.losses import Critic, JointLoss, Loss, Target
+from impasto.losses.hypercolumns import finest
 
 #: The pseudo-layer whose "features" are the picture itself.
 IMAGE = "image"
+#: Key of the one target of a loss that sees all its layers together.
+JOINT = "joint"
 
 
 @dataclass(frozen=True)
@@ -25,13 +30,24 @@ class Term:
         layers: Where; :data:`IMAGE` is the picture itself.
         weight: Factor of the whole term.
         layer_weights: Factor of each layer; equal ones when empty, each 1 / number of layers.
+
+    Raises:
+        UsageError: There are layer weights for a loss that sees all layers together.
     """
 
     name: str
-    loss: Loss
+    loss: Loss | JointLoss
     layers: tuple[str, ...]
     weight: float = 1.0
     layer_weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit."""
+        if self.layer_weights and isinstance(self.loss, JointLoss):
+            raise UsageError(
+                f"term {self.name}: {type(self.loss).__name__} sees its layers together",
+                hint="leave out the layer weights",
+            )
 
     def shares(self) -> dict[str, float]:
         """Layer to factor, without :attr:`weight`."""
@@ -45,7 +61,7 @@ class Goal:
 
     Attributes:
         term: The loss and where it is measured.
-        targets: Per layer of the term.
+        targets: Per layer of the term, or one at :data:`JOINT`.
         maps: Per layer, (1, 1, H, W) weights of positions; no entry means everywhere.
         share: Factor of this goal, for several regions that make up one picture.
     """
@@ -72,16 +88,34 @@ def goal_for(
     share: float = 1.0,
 ) -> Goal:
     """The goal to resemble ``images``, mixed in the proportions ``blend`` (which sum to 1)."""
-    rows = [features_of(backbone, image, term.layers) for image in images]
+    need = backbone.min_size(n for n in term.layers if n != IMAGE)
+    rows: list[dict[str, Tensor]] = []
+    shares: list[float] = []
+    for image, part in zip(images, blend, strict=True):
+        views = [v for v in term.loss.views(image) if min(v.shape[-2:]) >= need] or [image]
+        rows += [features_of(backbone, view, term.layers) for view in views]
+        shares += [part / len(views)] * len(views)
+    if isinstance(term.loss, JointLoss):
+        each = [term.loss.target(tuple(row[n] for n in term.layers)) for row in rows]
+        return Goal(term, {JOINT: _blended(term.loss, each, shares)}, maps or {}, share)
     targets = {}
     for layer in term.layers:
         each = [term.loss.target(row[layer]) for row in rows]
-        targets[layer] = each[0] if len(each) == 1 else term.loss.blend(each, blend)
+        targets[layer] = _blended(term.loss, each, shares)
     return Goal(term, targets, maps or {}, share)
+
+
+def _blended(loss: Loss | JointLoss, targets: list[Target], shares: list[float]) -> Target:
+    return targets[0] if len(targets) == 1 else loss.blend(targets, shares)
 
 
 class Objective:
     """A picture in, the weighted terms out.
+
+    The same picture gives the same values, until :meth:`begin` announces a step: then losses that
+    draw at random draw anew, as a function of their seed and the step, and critics learn once from
+    the next picture. Optimisers that need an objective to stand still never call it. Only what
+    critics have learnt is state (:meth:`state`); draws can be repeated from the step's number.
 
     Args:
         backbone: Whose features are compared.
@@ -92,6 +126,25 @@ class Objective:
         self.backbone = backbone
         self.goals = [g for g in goals if g.term.weight != 0]
         self.layers = list(dict.fromkeys(n for g in self.goals for n in g.term.layers))
+        self.learns = any(isinstance(g.term.loss, Critic) for g in self.goals)
+        self._step: int | None = None
+        self._to_learn = False
+
+    def begin(self, step: int) -> None:
+        """Redraw and learn for ``step``, counted from 0."""
+        self._step, self._to_learn = step, self.learns
+
+    def state(self) -> dict[str, Any]:
+        """What critics have learnt."""
+        critics = [g.targets if isinstance(g.term.loss, Critic) else {} for g in self.goals]
+        return {"critics": critics}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on with what critics had learnt at :meth:`state`."""
+        self.goals = [
+            replace(goal, targets=critics) if critics else goal
+            for goal, critics in zip(self.goals, state["critics"], strict=True)
+        ]
 
     def __call__(self, image: Tensor) -> dict[str, Tensor]:
         """Weighted value of each term, by name; their sum is the objective.
@@ -99,11 +152,34 @@ class Objective:
         ``image`` is (B, 3, H, W) sRGB; the values are scalars.
         """
         features = features_of(self.backbone, image, self.layers)
+        if self._to_learn:
+            self.goals = [_learnt(goal, features) for goal in self.goals]
+            self._to_learn = False
         values: dict[str, Tensor] = {}
         for goal in self.goals:
-            for layer, share in goal.term.shares().items():
-                value = goal.term.loss(features[layer], goal.targets[layer], goal.maps.get(layer))
-                value = value * (share * goal.share * goal.term.weight)
-                name = goal.term.name
-                values[name] = values[name] + value if name in values else value
+            name = goal.term.name
+            value = self._value(goal, features) * (goal.share * goal.term.weight)
+            values[name] = values[name] + value if name in values else value
         return values
+
+    def _value(self, goal: Goal, features: dict[str, Tensor]) -> Tensor:
+        loss, layers = goal.term.loss, goal.term.layers
+        if self._step is not None:
+            loss = loss.at(self._step)
+        if isinstance(loss, JointLoss):
+            inputs = tuple(features[n] for n in layers)
+            return loss(inputs, goal.targets[JOINT], goal.maps.get(layers[finest(inputs)]))
+        parts = [
+            share * loss(features[n], goal.targets[n], goal.maps.get(n))
+            for n, share in goal.term.shares().items()
+        ]
+        return torch.stack(parts).sum()
+
+
+def _learnt(goal: Goal, features: dict[str, Tensor]) -> Goal:
+    """The goal after its critic, if it is one, has seen ``features``."""
+    loss = goal.term.loss
+    if not isinstance(loss, Critic):
+        return goal
+    targets = {n: loss.learn(features[n], t, goal.maps.get(n)) for n, t in goal.targets.items()}
+    return replace(goal, targets=targets)

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from impasto.engine.pixels import Pixels
+from impasto.errors import Diverged, UsageError
 
 #: A picture in, its weighted terms out (see :class:`impasto.engine.objective.Objective`).
 ObjectiveFn = Callable[[Tensor], dict[str, Tensor]]
+
+
+@runtime_checkable
+class Stepwise(Protocol):
+    """An objective that may change from step to step, at times that the loop announces.
+
+    :class:`impasto.engine.objective.Objective` is one; plain functions are objectives as well.
+    """
+
+    learns: bool
+
+    def begin(self, step: int) -> None:
+        """A step begins, counted from 0."""
+
+    def state(self) -> dict[str, Any]:
+        """What has to be saved of the changes."""
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state`."""
+
+
+#: A value this many times the last one means that L-BFGS has lost its way.
+EXPLODED = 10.0
+#: Roll-backs before a run gives up.
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -60,6 +87,23 @@ class Step:
         return torch.stack(list(self.terms.values())).sum()
 
 
+@dataclass
+class Guard:
+    """What a run can fall back to.
+
+    Attributes:
+        good: Running mean and parameters at the last step whose value was sound.
+        level: That value.
+        terms: Its terms.
+        tries: Roll-backs so far.
+    """
+
+    good: list[Tensor | None] | None = None
+    level: float = math.inf
+    terms: dict[str, Tensor] = field(default_factory=dict)
+    tries: int = 0
+
+
 class Optimisation:
     """A run in progress: pixels, optimiser, running mean; can be saved and resumed exactly.
 
@@ -67,16 +111,31 @@ class Optimisation:
     pairs of small objectives; reported values are not scaled. A gradient is not finite or an
     objective 0 at the start leaves the scale at 1.
 
+    An objective that is :class:`Stepwise` is told of every step of Adam. L-BFGS compares gradients
+    of successive steps and needs it to stand still: it is told of none.
+
     Args:
         pixels: What is moved.
         objective: What is lowered.
         optimiser: How.
         total: Number of steps that the whole run will have (for ``decay``).
+
+    A step that led to values that are not finite (or, with L-BFGS, :data:`EXPLODED` times higher)
+    is taken back: the last good picture returns, the optimiser forgets its state, and the step
+    size is halved.
+
+    Raises:
+        UsageError: L-BFGS is to lower an objective that learns.
+        Diverged: From :meth:`steps`, when :data:`TRIES` roll-backs did not help.
     """
 
     def __init__(
         self, pixels: Pixels, objective: ObjectiveFn, optimiser: Optimiser, total: int
     ) -> None:
+        if optimiser.name == "lbfgs" and isinstance(objective, Stepwise) and objective.learns:
+            raise UsageError(
+                "lbfgs cannot lower an objective that learns", hint="use the optimizer adam"
+            )
         self.pixels = pixels
         self.objective = objective
         self.optimiser = optimiser
@@ -86,14 +145,15 @@ class Optimisation:
         self._mean: Tensor | None = None
         self._torch = _make(optimiser, pixels.parameters())
         self._terms: dict[str, Tensor] = {}
+        self._guard = Guard()
 
     def steps(self) -> Iterator[Step]:
         """Run what is left, a step at a time; closing the iterator stops cleanly."""
         while self.done < self.total:
             self._set_rate()
-            self._torch.step(self._closure)  # type: ignore[arg-type]
-            self.pixels.project()
-            self._update_mean()
+            if isinstance(self.objective, Stepwise) and self.optimiser.name != "lbfgs":
+                self.objective.begin(self.done)
+            self._guarded_step()
             self.done += 1
             yield Step(self.done, self._terms, self.image)
 
@@ -112,6 +172,8 @@ class Optimisation:
             "mean": self._mean,
             "parameters": [p.detach() for p in self.pixels.parameters()],
             "optimiser": self._torch.state_dict(),
+            "guard": dataclasses.asdict(self._guard),
+            "objective": self.objective.state() if isinstance(self.objective, Stepwise) else {},
         }
 
     @torch.no_grad()
@@ -121,6 +183,9 @@ class Optimisation:
             mine.copy_(saved)
         self.done, self._scale, self._mean = state["done"], state["scale"], state["mean"]
         self._torch.load_state_dict(state["optimiser"])
+        self._guard = Guard(**state["guard"])
+        if isinstance(self.objective, Stepwise):
+            self.objective.load(state["objective"])
 
     @torch.no_grad()
     def inherit(self, coarser: Optimisation, resample: Callable[[Tensor], Tensor]) -> None:
@@ -149,6 +214,51 @@ class Optimisation:
                     "exp_avg_sq": (deviation * ratio).square(),
                 }
 
+    def _guarded_step(self) -> None:
+        before = self._snapshot() if self._due() else None
+        self._torch.step(self._closure)  # type: ignore[arg-type]
+        if before is not None and not self._settled(before):
+            return
+        self.pixels.project()
+        self._update_mean()
+
+    def _due(self) -> bool:
+        """Whether this step's value is looked at: always where that does not wait for a device."""
+        on_cpu = self.pixels.parameters()[0].device.type == "cpu"
+        return on_cpu or self.optimiser.name == "lbfgs" or self.done % 16 == 0
+
+    def _settled(self, before: list[Tensor | None]) -> bool:
+        """Whether the step found a sound value; if not, go back to the last that did."""
+        value = float(torch.stack(list(self._terms.values())).sum())
+        guard = self._guard
+        limit = EXPLODED * guard.level if self.optimiser.name == "lbfgs" else math.inf
+        if math.isfinite(value) and value <= limit:
+            guard.good, guard.level, guard.terms = before, value, self._terms
+            return True
+        guard.tries += 1
+        if guard.good is None or guard.tries > TRIES:
+            self._restore(guard.good or before)
+            raise Diverged(
+                f"the objective became {value:.3g} at step {self.done + 1}",
+                hint="lower --learning-rate, or use --optimizer adam",
+            )
+        self._restore(guard.good)
+        self._terms = guard.terms
+        self._torch = _make(self.optimiser, self.pixels.parameters())
+        return False
+
+    @torch.no_grad()
+    def _snapshot(self) -> list[Tensor | None]:
+        mean = None if self._mean is None else self._mean.clone()
+        return [mean, *(p.detach().clone() for p in self.pixels.parameters())]
+
+    @torch.no_grad()
+    def _restore(self, snapshot: list[Tensor | None]) -> None:
+        self._mean = None if snapshot[0] is None else snapshot[0].clone()
+        for mine, saved in zip(self.pixels.parameters(), snapshot[1:], strict=True):
+            if saved is not None:
+                mine.copy_(saved)
+
     def _closure(self) -> Tensor:
         self._torch.zero_grad(set_to_none=True)
         terms = self.objective(self.pixels.decode())
@@ -173,7 +283,7 @@ class Optimisation:
         low, progress = self.optimiser.decay, self.done / max(1, self.total - 1)
         fraction = low + (1 - low) * (1 + math.cos(math.pi * progress)) / 2
         for group in self._torch.param_groups:
-            group["lr"] = self.optimiser.lr * fraction
+            group["lr"] = self.optimiser.lr * fraction / 2**self._guard.tries
 
 
 def _make(settings: Optimiser, parameters: list[Tensor]) -> torch.optim.Optimizer:

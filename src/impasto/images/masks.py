@@ -22,8 +22,10 @@ MAX_REGIONS = 8
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 _NEAR = 48.0  # levels of 255 between colours that lossy compression may have made of one
-_LEAST = 0.002  # share of the picture below which a colour is noise
-_STRAY = 0.10  # share of pixels that may lie far from all colours (softened edges)
+_EVEN = 16  # levels that the neighbours of a pixel inside a region may differ by
+_LEAST_FLAT = 0.3  # share of pixels that must lie inside regions rather than on borders
+_LEAST = 0.002  # share of those below which a colour is noise
+_STRAY = 0.05  # share of those that may lie far from all colours
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +72,8 @@ def split_colours(picture: Picture, *, most: int = MAX_REGIONS) -> list[Region]:
     """The regions of a mask that was painted in plain colours, largest first.
 
     A picture of at most ``most`` distinct colours is split exactly. Otherwise (JPEG, softened
-    edges) the most frequent colours that are well apart are taken, and every pixel goes to the
-    nearest of them.
+    edges) the most frequent colours of even places that are well apart are taken, and every
+    pixel goes to the nearest of them.
 
     Args:
         picture: The mask.
@@ -86,18 +88,23 @@ def split_colours(picture: Picture, *, most: int = MAX_REGIONS) -> list[Region]:
     """
     if not 1 <= most <= MAX_REGIONS:
         raise ValueError(f"most must be within 1..{MAX_REGIONS}, got {most}")
-    levels = np.floor(picture.rgb * np.float32(255.0) + np.float32(0.5)).astype(np.int64)
-    codes = (levels[:, :, 0] << 16) | (levels[:, :, 1] << 8) | levels[:, :, 2]
-    counts = np.bincount(codes.ravel(), minlength=1 << 24)
-    colours = np.flatnonzero(counts)
-    if len(colours) <= most:
-        palette = _unpack(colours)
-    else:
-        palette = _palette(_unpack(colours), counts[colours], most)
-        _check_plain(picture, _unpack(colours), counts[colours], palette, most)
+    levels = np.floor(picture.rgb * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
+    codes = _codes(levels)
+    colours = np.flatnonzero(np.bincount(codes.ravel(), minlength=1 << 24))
+    palette = _unpack(colours) if len(colours) <= most else _palette(levels, codes, most)
+    if palette is None:
+        raise InputError(
+            f"{shown(picture.source.name)} is not a mask of at most {most} plain colours",
+            hint="paint each region in one colour and save as PNG",
+        )
     table = np.zeros(1 << 24, np.uint8)
     table[colours] = _nearest(_unpack(colours), palette)[0]
     return _regions(table[codes], palette)
+
+
+def _codes(levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+    r, g, b = (levels[:, :, i].astype(np.int32) for i in range(3))
+    return np.asarray((r << 16) | (g << 8) | b)
 
 
 def _unpack(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -105,24 +112,53 @@ def _unpack(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
 
 
 def _palette(
+    levels: npt.NDArray[np.uint8], codes: npt.NDArray[np.int32], most: int
+) -> npt.NDArray[np.float64] | None:
+    """The plain colours of a mask with noise or soft edges; ``None`` if it has none, or more.
+
+    Only pixels whose neighbours are like them count: the rest are borders, where compression
+    and smoothing make colours that are nobody's.
+    """
+    flat = _flat(levels)
+    if flat.mean() < _LEAST_FLAT:
+        return None
+    counts = np.bincount(codes[flat], minlength=1 << 24)
+    colours = np.flatnonzero(counts)
+    counts = counts[colours]
+    palette = _frequent(_unpack(colours), counts, most)
+    _, distance = _nearest(_unpack(colours), palette)
+    is_plain = counts[distance >= _NEAR].sum() <= _STRAY * counts.sum()
+    return palette if is_plain else None
+
+
+def _flat(levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Pixels whose 3 x 3 neighbourhood spans few levels in every channel, ``(H, W)``."""
+    low = high = np.pad(levels, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    for axis in (0, 1):
+        shifts = [slice(k, k + levels.shape[axis]) for k in range(3)]
+        cut = [(shift,) if axis == 0 else (slice(None), shift) for shift in shifts]
+        low = np.minimum.reduce([low[c] for c in cut])
+        high = np.maximum.reduce([high[c] for c in cut])
+    return np.asarray((high - low).max(axis=2) <= _EVEN)
+
+
+def _frequent(
     colours: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], most: int
 ) -> npt.NDArray[np.float64]:
     """Greedily the most frequent colours, each taking along all that lie near it."""
     # Frequency of a neighbourhood (cells of 16 levels), so that noise does not split the count.
     cells = (colours // 16).astype(np.int64) @ np.array([256, 16, 1])
-    weight = np.bincount(cells, weights=counts, minlength=4096)
-    left = np.ones(len(colours), bool)
+    left = counts.astype(np.float64)
     picked: list[npt.NDArray[np.float64]] = []
-    while left.any() and len(picked) < most:
-        cell = cells[left][np.argmax(weight[cells[left]])]
-        inside = np.flatnonzero(left & (cells == cell))
-        colour = colours[inside[np.argmax(counts[inside])]]
-        near = left & (np.linalg.norm(colours - colour, axis=1) < _NEAR)
-        left &= ~near
-        left[inside] = False
-        if counts[near].sum() >= _LEAST * counts.sum():
-            picked.append(colour)
-    return np.array(picked) if picked else colours[[int(np.argmax(counts))]]
+    while len(picked) < most:
+        cell = np.argmax(np.bincount(cells, weights=left, minlength=4096))
+        colour = colours[np.argmax(np.where(cells == cell, left, -1.0))]
+        near = np.linalg.norm(colours - colour, axis=1) < _NEAR
+        if left[near].sum() < _LEAST * counts.sum():
+            break
+        picked.append(colour)
+        left[near] = 0.0
+    return np.array(picked)
 
 
 def _nearest(
@@ -131,21 +167,6 @@ def _nearest(
     """Index of and distance to the nearest of the palette, for each colour."""
     distances = np.stack([np.linalg.norm(colours - colour, axis=1) for colour in palette])
     return distances.argmin(axis=0), distances.min(axis=0)
-
-
-def _check_plain(
-    picture: Picture,
-    colours: npt.NDArray[np.float64],
-    counts: npt.NDArray[np.int64],
-    palette: npt.NDArray[np.float64],
-    most: int,
-) -> None:
-    _, distance = _nearest(colours, palette)
-    if counts[distance >= _NEAR].sum() > _STRAY * counts.sum():
-        raise InputError(
-            f"{shown(picture.source.name)} is not a mask of at most {most} plain colours",
-            hint="paint each region in one colour and save as PNG",
-        )
 
 
 def _regions(labels: npt.NDArray[np.uint8], palette: npt.NDArray[np.float64]) -> list[Region]:

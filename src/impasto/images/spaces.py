@@ -37,6 +37,9 @@ _TO_WHITE_XYZ: F64 = _XYZ / _XYZ.sum(axis=1, keepdims=True)
 # CIE 15: L = 116 f(Y) - 16, a = 500 (f(X) - f(Y)), b = 200 (f(Y) - f(Z)).
 _LAB: F64 = np.array([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]])
 _KNEE = 6 / 29
+# Where the line and the power of the sRGB curve meet. The standard rounds it to 0.04045, which
+# leaves a step of 3e-8 there, and with it a pair of curves that are not inverses.
+_BEND = 0.0404482362771082
 # Ottosson 2020, "A perceptual color space for image processing": linear sRGB to cone responses,
 # and their cube roots to L, a, b. Rows are scaled so that white is exactly (1, 0, 0).
 _LMS: F64 = np.array(
@@ -73,6 +76,8 @@ def _mix(t: Tensor, matrix: F64) -> Tensor:
 
 def _odd(curve: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
     """``curve`` of the magnitude with the sign of ``t``."""
+    if not t.is_floating_point():
+        raise ValueError(f"expected floating point, got {t.dtype}")
     return torch.sign(t) * curve(t.abs())
 
 
@@ -80,19 +85,17 @@ def srgb_to_linear(t: Tensor) -> Tensor:
     """Decode the sRGB transfer curve (IEC 61966-2-1)."""
 
     def curve(v: Tensor) -> Tensor:
-        return torch.where(v <= 0.04045, v / 12.92, ((v.clamp(min=0.04) + 0.055) / 1.055) ** 2.4)
+        return torch.where(v <= _BEND, v / 12.92, ((v.clamp(min=0.04) + 0.055) / 1.055) ** 2.4)
 
     return _odd(curve, t)
 
 
 def linear_to_srgb(t: Tensor) -> Tensor:
     """Encode with the sRGB transfer curve; inverse of :func:`srgb_to_linear`."""
-    # The knee is the decoded 0.04045, not the rounded 0.0031308 of the standard: an exact pair.
-    knee = 0.04045 / 12.92
 
     def curve(v: Tensor) -> Tensor:
         power = 1.055 * v.clamp(min=0.003) ** (1 / 2.4) - 0.055
-        return torch.where(v <= knee, 12.92 * v, power)
+        return torch.where(v <= _BEND / 12.92, 12.92 * v, power)
 
     return _odd(curve, t)
 

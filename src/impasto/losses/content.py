@@ -1,14 +1,13 @@
-"""The content loss: squared distance of features, position by position."""
+"""Losses position by position: plain squared distance, and one in the manner of LPIPS."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
-from impasto.losses.base import LOSSES, SumLoss, Target, total_weight
+from impasto.losses.base import LOSSES, SumLoss, Target, option, relative, total_weight, unit
 
 
 @LOSSES.register("content")
@@ -26,9 +25,19 @@ class Content(SumLoss):
     relative 1 / sum_p w(p) |P(p)|^2      0 is equal, 1 is a picture without features
     ======== ============================ ==========================================
 
-    Cost: one pass over the features; memory for one difference.
+    Source: Gatys, Ecker & Bethge 2016, eq. 1.
+
+    Cost: one pass over the features; memory for one difference and the target.
+
+    Blends: mean of the feature maps, which must have one size.
+
+    Deviations: none.
+
+    Attributes:
+        scale: Factor, see the table.
     """
 
+    aligned: ClassVar[bool] = True
     scale: Literal["mean", "half", "root", "relative"] = "mean"
 
     def target(self, features: Tensor, weight: Tensor | None = None) -> Target:
@@ -36,26 +45,68 @@ class Content(SumLoss):
         del weight
         return (features.detach().clone(),)
 
-    def sums(self, features: Tensor, target: Target, weight: Tensor | None) -> Target:
-        """Squared distance, squared target and count, each (B,), (1,) and ()."""
+    def sums(self, features: Tensor, target: Target, weight: Tensor | None = None) -> Target:
+        """Squared distance and squared target, (B,) or (1,), and number of entries."""
         goal = target[0].to(features)
         error, size = (features - goal).square(), goal.square()
         if weight is not None:
-            error, size = error * weight, size * weight
-        channels = features.shape[1]
-        return (
-            error.sum(dim=(1, 2, 3)),
-            size.sum(dim=(1, 2, 3)),
-            total_weight(features, weight) * channels,
-        )
+            error, size = error * weight.to(error), size * weight.to(size)
+        entries = total_weight(features, weight) * features.shape[1]
+        return error.sum(dim=(1, 2, 3)), size.sum(dim=(1, 2, 3)), entries
 
     def value(self, sums: Target, target: Target) -> Tensor:
         """See the table of the class."""
+        del target
         error, size, entries = sums
         if self.scale == "half":
             return error.mean() / 2
         if self.scale == "root":
-            return (error / (2 * entries.sqrt())).mean()
+            return (error / (2 * entries.clamp_min(1e-12).sqrt())).mean()
         if self.scale == "relative":
-            return (error / size.clamp_min(torch.finfo(size.dtype).tiny)).mean()
+            return relative(error, size).mean()
         return (error / entries.clamp_min(1e-12)).mean()
+
+
+@LOSSES.register("perceptual")
+@dataclass(frozen=True)
+class Perceptual(SumLoss):
+    """Distance of feature directions ``1/M sum_p w(p) |F(p)/|F(p)| - P(p)/|P(p)||^2``.
+
+    Each position's feature vector is brought to length 1 first, so bright or strong regions count
+    no more than faint ones. A term over several layers with ``layer_weights`` of 1 is the sum
+    over layers of the source. Values lie in [0, 4], after ReLUs in [0, 2].
+
+    Source: Zhang, Isola, Efros, Shechtman & Wang 2018 (LPIPS), eq. 1.
+
+    Cost: a few passes over the features; memory for the target and two differences.
+
+    Blends: mean of the unit vectors, not brought back to length 1, so that the loss of two
+    targets' blend is the blend of their losses up to a constant.
+
+    Deviations: the source's learnt channel weights are not included; all channels weigh 1, which
+    the source calls the uncalibrated baseline. ``eps`` is added to the squared length, not to the
+    length, to keep the gradient finite where all features are 0.
+
+    Attributes:
+        eps: Added to the squared length.
+    """
+
+    aligned: ClassVar[bool] = True
+    eps: float = option(1e-8, above=0)
+
+    def target(self, features: Tensor, weight: Tensor | None = None) -> Target:
+        """Unit vectors, (B, C, H, W)."""
+        del weight
+        return (unit(features.detach(), eps=self.eps),)
+
+    def sums(self, features: Tensor, target: Target, weight: Tensor | None = None) -> Target:
+        """Squared distance of directions (B,) and number of positions."""
+        error = (unit(features, eps=self.eps) - target[0].to(features)).square()
+        if weight is not None:
+            error = error * weight.to(error)
+        return error.sum(dim=(1, 2, 3)), total_weight(features, weight)
+
+    def value(self, sums: Target, target: Target) -> Tensor:
+        """Mean over positions."""
+        del target
+        return (sums[0] / sums[1].clamp_min(1e-12)).mean()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
-from impasto.losses.base import LOSSES, SumLoss, Target, total_weight
+from impasto.losses.base import LOSSES, SumLoss, Target, relative, total_weight
 
 
 def gram_sum(features: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -16,7 +15,7 @@ def gram_sum(features: Tensor, weight: Tensor | None = None) -> Tensor:
 
     Args:
         features: (B, C, H, W).
-        weight: (1, 1, H, W) or None.
+        weight: (B, 1, H, W), (1, 1, H, W) or None.
 
     Returns:
         (B, C, C), symmetric.
@@ -30,8 +29,6 @@ def gram_sum(features: Tensor, weight: Tensor | None = None) -> Tensor:
 @dataclass(frozen=True)
 class Gram(SumLoss):
     """Squared distance of Gram matrices ``G = sum_p w(p) F(p) F(p)^T / d``.
-
-    Source: Gatys, Ecker & Bethge 2015 and 2016, eq. 3-5; with weights, Gatys et al. 2017.
 
     With N channels and M positions, ``divide`` chooses d:
 
@@ -51,11 +48,21 @@ class Gram(SumLoss):
     relative 1 / sum A^2       0 is equal, 1 is a picture without features
     ======== ================= =============================================
 
-    M is the sum of the weights where there is a map. With ``divide="none"`` the target's Gram
-    is brought to the picture's M first, so that pictures of other sizes can be compared; for
-    equal sizes, which is all that the source treats, nothing changes.
+    M is the sum of the weights where there is a map.
+
+    Source: Gatys, Ecker & Bethge 2015 and 2016, eq. 3-5; with weights, Gatys et al. 2017.
 
     Cost: C^2 H W multiply-adds; memory C^2.
+
+    Blends: mean of the Grams, which is the Gram of a picture that holds both.
+
+    Deviations: with ``divide="none"`` the target's Gram is brought to the picture's M first, so
+    that pictures of other sizes can be compared; for equal sizes, which is all that the sources
+    treat, nothing changes.
+
+    Attributes:
+        divide: Divisor of the Gram matrix, see the table.
+        scale: Factor of the squared distance, see the table.
     """
 
     divide: Literal["none", "hw", "chw", "2chw"] = "hw"
@@ -64,25 +71,25 @@ class Gram(SumLoss):
     def target(self, features: Tensor, weight: Tensor | None = None) -> Target:
         """The Gram matrix per position, (B, C, C)."""
         count = total_weight(features, weight).clamp_min(1e-12)
-        return ((gram_sum(features, weight) / count).detach(),)
+        return ((gram_sum(features, weight) / count.view(-1, 1, 1)).detach(),)
 
-    def sums(self, features: Tensor, target: Target, weight: Tensor | None) -> Target:
-        """Gram sum (B, C, C) and number of positions ()."""
+    def sums(self, features: Tensor, target: Target, weight: Tensor | None = None) -> Target:
+        """Gram sum (B, C, C) and number of positions, (B,) or (1,)."""
         del target
         return gram_sum(features, weight), total_weight(features, weight)
 
     def value(self, sums: Target, target: Target) -> Tensor:
         """See the tables of the class."""
-        gram, count = sums[0], sums[1].clamp_min(1e-12)
-        goal = target[0].to(gram)
-        channels = gram.shape[-1]
-        factor = {"none": count, "hw": 1.0, "chw": 1 / channels, "2chw": 0.5 / channels}[
-            self.divide
-        ]
+        gram, count = sums[0], sums[1].clamp_min(1e-12).view(-1, 1, 1)
+        goal, channels = target[0].to(gram), gram.shape[-1]
+        factor: Tensor | float = 1.0
+        if self.divide == "none":
+            factor = count
+        elif self.divide != "hw":
+            factor = (1 if self.divide == "chw" else 0.5) / channels
         error = ((gram / count - goal) * factor).square().sum(dim=(1, 2))
         if self.scale == "relative":
-            size = (goal * factor).square().sum(dim=(1, 2))
-            return (error / size.clamp_min(torch.finfo(size.dtype).tiny)).mean()
+            return relative(error, (goal * factor).square().sum(dim=(1, 2))).mean()
         if self.scale == "gatys":
-            return (error / (4 * channels**2 * count**2)).mean()
+            return (error / (4 * channels**2 * count.flatten() ** 2)).mean()
         return error.mean() / (channels**2 if self.scale == "mean" else 1)

@@ -41,12 +41,12 @@ class OptimizerSpec(Data):
     """How pixels are moved; fields as in :class:`impasto.engine.optimise.Optimiser`."""
 
     name: Literal["adam", "lbfgs"] = "adam"
-    lr: float = Field(0.03, gt=0)
+    lr: float = Field(default=0.03, gt=0)
     betas: tuple[float, float] = (0.9, 0.99)
-    eps: float = Field(1e-8, gt=0)
-    history: int = Field(20, ge=1, le=100)
-    average: float = Field(0.0, ge=0, lt=1)
-    decay: float = Field(1.0, ge=0, le=1)
+    eps: float = Field(default=1e-8, gt=0)
+    history: int = Field(default=20, ge=1, le=100)
+    average: float = Field(default=0.0, ge=0, lt=1)
+    decay: float = Field(default=1.0, ge=0, le=1)
 
 
 class Schedule(Data):
@@ -59,8 +59,8 @@ class Schedule(Data):
             number serves all coarser ones.
     """
 
-    ratio: float = Field(2.0, ge=1)
-    smallest: int = Field(112, ge=16)
+    ratio: float = Field(default=2.0, ge=1)
+    smallest: int = Field(default=112, ge=16)
     steps: dict[str, tuple[int, ...]]
 
 
@@ -85,7 +85,7 @@ class Recipe(Data):
     optimizer: OptimizerSpec = OptimizerSpec()
     init: str = "content"
     clamp: bool = True
-    margin: int = Field(0, ge=0, le=64)
+    margin: int = Field(default=0, ge=0, le=64)
     size: int = 512
     schedule: Schedule
     quality: str = "good"

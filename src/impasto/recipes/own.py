@@ -28,6 +28,14 @@ IMPASTO = Recipe(
             weight=20.0,
         ),
         TermSpec(
+            name="palette",
+            role="style",
+            loss="wasserstein",
+            options={"scale": "relative"},
+            layers=("image",),
+            weight=15.0,
+        ),
+        TermSpec(
             name="tv",
             role="image",
             loss="tv",

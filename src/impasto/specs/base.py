@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -67,7 +68,8 @@ def _message(error: ErrorDetails, model: str) -> str:
         return f"{name} {_MESSAGES[kind].format(**error['ctx'])}, not {got}"
     known = _MESSAGES.get(kind)
     text = known.format(**error.get("ctx", {})) if known else _lowered(error["msg"])
-    return f"{name} {text}, not {value if isinstance(value, str) and value else repr(value)}"
+    shown = value if isinstance(value, str) and value else reprlib.repr(value)
+    return f"{name} {text}, not {shown}"
 
 
 def _lowered(text: str) -> str:

@@ -57,5 +57,5 @@ def _style_layers(terms: Sequence[TermSpec]) -> list[str]:
 
 def _fit(painting: Tensor, longest: int, smallest: int) -> Tensor:
     """The painting at ``longest`` px, but no side below what the network needs."""
-    height, width = fit_size(*painting.shape[-2:], longest)
+    height, width = fit_size(painting.shape[-2], painting.shape[-1], longest)
     return resize(painting, (max(height, smallest), max(width, smallest)))

@@ -24,7 +24,7 @@ def resolve(spec: StylizeSpec) -> Recipe:
             hint=f"use {', '.join(recipe.schedule.steps)}",
         )
     changes: dict[str, Any] = {
-        "terms": tuple(_override_term(term, spec) for term in recipe.terms),
+        "terms": _override_terms(recipe.terms, spec),
         "optimizer": _override_optimizer(recipe.optimizer, spec),
         "schedule": _override_schedule(recipe.schedule, quality, spec.iterations),
         "quality": quality,
@@ -58,25 +58,49 @@ def init_parts(init: str) -> tuple[str, float]:
     return "mix", share
 
 
-def _override_term(term: TermSpec, spec: StylizeSpec) -> TermSpec:
-    changes: dict[str, Any] = {}
-    if term.role == "content":
-        changes = {"weight": spec.content_weight, "layers": spec.content_layers}
-    elif term.role == "style":
-        changes = {"weight": spec.style_weight, "layers": spec.style_layers}
-        changes["layer_weights"] = spec.style_layer_weights
-    elif term.name == "tv":
-        changes = {"weight": spec.tv_weight}
-    changes = {k: v for k, v in changes.items() if v is not None}
-    if "layers" in changes and "layer_weights" not in changes:
-        changes["layer_weights"] = ()
-    layers, weights = changes.get("layers", term.layers), changes.get("layer_weights", ())
-    if weights and len(weights) != len(layers):
-        raise UsageError(
-            f"style-layer-weights has {len(weights)} numbers for {len(layers)} layers",
-            hint=f"the layers are {', '.join(layers)}",
-        )
-    return term.model_copy(update=changes)
+def _override_terms(terms: tuple[TermSpec, ...], spec: StylizeSpec) -> tuple[TermSpec, ...]:
+    """Layers go to the leading term of a role; its weight brings those of its role along."""
+    terms = _override_role(terms, "content", spec.content_weight, spec.content_layers, None)
+    terms = _override_role(
+        terms, "style", spec.style_weight, spec.style_layers, spec.style_layer_weights
+    )
+    if spec.tv_weight is None:
+        return terms
+    if not any(t.name == "tv" for t in terms):
+        tv = TermSpec(name="tv", role="image", loss="tv", layers=("image",), weight=spec.tv_weight)
+        return (*terms, tv)
+    return tuple(
+        t.model_copy(update={"weight": spec.tv_weight}) if t.name == "tv" else t for t in terms
+    )
+
+
+def _override_role(
+    terms: tuple[TermSpec, ...],
+    role: str,
+    weight: float | None,
+    layers: tuple[str, ...] | None,
+    layer_weights: tuple[float, ...] | None,
+) -> tuple[TermSpec, ...]:
+    lead = next((t for t in terms if t.role == role), None)
+    if lead is None or (weight, layers, layer_weights) == (None, None, None):
+        return terms
+    factor = 1.0 if weight is None else weight / lead.weight if lead.weight else 0.0
+    changed = [
+        t.model_copy(update={"weight": t.weight * factor}) if t.role == role else t for t in terms
+    ]
+    changes: dict[str, Any] = {"weight": lead.weight if weight is None else weight}
+    if layers is not None:
+        changes |= {"layers": layers, "layer_weights": ()}
+    if layer_weights is not None:
+        names = changes.get("layers", lead.layers)
+        if len(layer_weights) != len(names):
+            raise UsageError(
+                f"{role}-layer-weights has {len(layer_weights)} numbers for {len(names)} layers",
+                hint=f"the layers are {', '.join(names)}",
+            )
+        changes["layer_weights"] = layer_weights
+    changed[terms.index(lead)] = lead.model_copy(update=changes)
+    return tuple(changed)
 
 
 def _override_optimizer(optimizer: OptimizerSpec, spec: StylizeSpec) -> OptimizerSpec:

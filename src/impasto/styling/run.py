@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from impasto import events
 from impasto.backbones import Backbone
 from impasto.backbones import load as load_backbone
 from impasto.engine import memory
@@ -19,6 +18,7 @@ from impasto.engine.optimise import Optimisation, Optimiser
 from impasto.engine.pixels import Frame, PlainPixels
 from impasto.engine.scales import Scale, pyramid
 from impasto.errors import UsageError
+from impasto.events import Event, Finished, ScaleStarted, Started, Step
 from impasto.images.colour import keep_colours, match_mean_cov
 from impasto.images.resize import fit_size, resize, resize_map
 from impasto.images.tensors import from_tensor, to_tensor
@@ -72,24 +72,22 @@ class Stylization:
         """The inputs: role to name, sha256, size."""
         return self.inputs.described()
 
-    def events(self) -> Iterator[events.Event]:
+    def events(self) -> Iterator[Event]:
         """Run; the last event is :class:`impasto.events.Finished`, not saved yet."""
         begun = time.monotonic()
         shape = tuple((s.height, s.width, s.steps) for s in self.scales)
-        yield events.Started("stylize", shape, self.settings(), self.inputs.notes())
+        yield Started("stylize", shape, self.settings(), self.inputs.notes())
         for index in range(self._index, len(self.scales)):
             self._begin(index)
             scale = self.scales[index]
-            yield events.ScaleStarted(
-                index, len(self.scales), scale.height, scale.width, scale.steps
-            )
+            yield ScaleStarted(index, len(self.scales), scale.height, scale.width, scale.steps)
             for step in self._optimisation.steps():
-                yield events.Step(index, step.index, scale.steps, step.terms, self.image)
+                yield Step(index, step.index, scale.steps, step.terms, self.image)
         yield self.finished(time.monotonic() - begun)
 
-    def finished(self, seconds: float, *, complete: bool = True) -> events.Finished:
+    def finished(self, seconds: float, *, complete: bool = True) -> Finished:
         """The result so far as an event."""
-        return events.Finished(
+        return Finished(
             from_tensor(self.image()), self._alpha(), self.settings(), seconds, None, complete
         )
 

@@ -1,0 +1,213 @@
+"""The verbs as functions: pictures in, a :class:`Result` or events out.
+
+A picture is given as a path, as the bytes of a file, as a Pillow image, or as an array
+``(H, W[, C])`` of uint8, uint16 or float in [0, 1].
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import inspect
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from impasto import jobs
+from impasto.errors import ImpastoError, UnknownName
+from impasto.events import Event, Finished, Step
+from impasto.specs import OutputSpec, Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from PIL.Image import Image
+
+    Picture = str | os.PathLike[str] | bytes | Image | np.ndarray
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """What a verb made.
+
+    Attributes:
+        array: (H, W, 3) float32 sRGB in [0, 1].
+        alpha: (H, W) float32 in [0, 1], or None where all is opaque.
+        losses: For every step its ``scale`` (from 0), ``step`` (from 1), the weighted value of
+            each term before the step, and ``loss``, their sum.
+        settings: All numbers of the recipe as they were used.
+        seconds: Wall time of the job.
+        metadata: What :meth:`save` writes into the picture; enough for ``impasto rerun``.
+    """
+
+    array: np.ndarray
+    alpha: np.ndarray | None = None
+    losses: tuple[dict[str, float], ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def image(self) -> Image:
+        """The picture as a Pillow image, 8 bits per channel, RGB or RGBA."""
+        import io
+
+        from PIL import Image
+
+        return Image.open(io.BytesIO(self._png()))
+
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+        """Write the picture with its settings; the extension gives the format.
+
+        Raises:
+            UsageError: The file exists and ``force`` is false, or the name makes no sense.
+        """
+        from impasto import images
+
+        images.save(
+            self.array, Path(path), alpha=self.alpha, metadata=dict(self.metadata), force=force
+        )
+        return Path(path)
+
+    def __repr__(self) -> str:
+        height, width = self.array.shape[:2]
+        return f"<Result {width} x {height} px, {len(self.losses)} steps, {self.seconds:.1f} s>"
+
+    def _png(self) -> bytes:
+        from impasto.images.encoding import Encoding, encode
+
+        return encode(self.array, self.alpha, dict(self.metadata), Encoding("PNG")).data
+
+    def _repr_png_(self) -> bytes:
+        return self._png()
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self._png()).decode()
+        return f'<img src="data:image/png;base64,{data}"><br>{html.escape(repr(self)[1:-1])}'
+
+
+def with_options(*specs: type[Spec]) -> Callable[[F], F]:
+    """Let ``help`` and completion show the fields of ``specs`` in place of ``**options``."""
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        names = {p.name for p in own}
+        fields = {n: f for spec in specs for n, f in spec.model_fields.items() if n not in names}
+        more = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=f.default)
+            for name, f in fields.items()
+        ]
+        function.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+@with_options(jobs.spec_type("stylize"), OutputSpec)
+def stylize(content: Picture, style: Picture | Iterable[Picture], **options: Any) -> Result:
+    """Give a photo the style of a painting.
+
+    Args:
+        content: The photo.
+        style: One or several paintings (a list or tuple).
+        options: Fields of :class:`impasto.specs.StylizeSpec`, named like the options of
+            ``impasto stylize``, and of :class:`impasto.specs.OutputSpec`. ``init`` may be a
+            picture, too.
+
+    Raises:
+        UsageError: An option is unknown or out of range.
+        InputError: A picture cannot be used.
+        WeightsError: The weights of the backbone are not there.
+        ResourceError: There is not enough memory.
+    """
+    return collect(stylize_steps(content, style, **options))
+
+
+@with_options(jobs.spec_type("stylize"), OutputSpec)
+def stylize_steps(
+    content: Picture, style: Picture | Iterable[Picture], **options: Any
+) -> Iterator[Event]:
+    """Like :func:`stylize`, as events: one :class:`impasto.events.Step` for every step.
+
+    Closing the iterator (or leaving a loop over it) stops the job.
+    """
+    paintings = tuple(style) if isinstance(style, list | tuple) else (style,)
+    return steps("stylize", {"content": content, "style": paintings}, options)
+
+
+def steps(verb: str, pictures: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Event]:
+    """Run any verb.
+
+    Args:
+        verb: Its name.
+        pictures: Those fields of its spec that are pictures, or tuples of them, in any form.
+        options: The other fields, and those of the output.
+
+    Raises:
+        UsageError: An option is unknown or out of range.
+    """
+    model = jobs.spec_type(verb)
+    known = {*model.model_fields, *OutputSpec.model_fields}
+    for name in options:
+        if name not in known:
+            raise UnknownName("option", name, known)
+    sources: dict[str, Any] = {}
+    values = {k: _named(k, v, sources) for k, v in {**options, **pictures}.items()}
+    output = {k: values.pop(k) for k in OutputSpec.model_fields if k in values}
+    return jobs.run(model.build(**values), OutputSpec.build(**output), sources)
+
+
+def collect(events: Iterable[Event]) -> Result:
+    """Run a job to its end and keep the result and the losses.
+
+    The losses stay on their device until the end, so that no step waits for it.
+    """
+    taken: list[Step] = []
+    for event in events:
+        if isinstance(event, Step):
+            taken.append(event)
+        elif isinstance(event, Finished):
+            return Result(
+                array=event.image,
+                alpha=event.alpha,
+                losses=tuple(_losses(step) for step in taken),
+                settings=event.settings,
+                seconds=event.seconds,
+                metadata=event.metadata,
+            )
+    raise ImpastoError("the job ended without a result")
+
+
+def _losses(step: Step) -> dict[str, float]:
+    terms = {name: float(value) for name, value in step.terms.items()}
+    return {"scale": step.scale, "step": step.index, **terms, "loss": sum(terms.values())}
+
+
+def _named(name: str, value: Any, sources: dict[str, Any]) -> Any:
+    """``value`` as a spec can hold it: pictures in memory get a name and go to ``sources``."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, list | tuple):
+        several = len(value) > 1
+        return tuple(
+            _named(f"{name} {i}" if several else name, item, sources)
+            for i, item in enumerate(value, 1)
+        )
+    if not _is_picture(value):
+        return value
+    sources[f"<{name}>"] = value
+    return f"<{name}>"
+
+
+def _is_picture(value: Any) -> bool:
+    """Bytes, an open file, an array or a Pillow image; not a number of numpy's."""
+    if isinstance(value, bytes | bytearray | memoryview) or hasattr(value, "read"):
+        return True
+    return hasattr(value, "__array_interface__") and getattr(value, "ndim", 2) > 0

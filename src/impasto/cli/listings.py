@@ -1,0 +1,41 @@
+"""Commands that list what there is, a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from impasto.cli.session import Session
+
+
+def recipes(session: Session) -> None:
+    """List the published methods."""
+    from impasto.recipes import RECIPES
+
+    rows = [
+        {"name": name, "summary": recipe.summary, "paper": recipe.paper, "size": recipe.size}
+        for name, recipe in RECIPES
+    ]
+    answer(session, "recipes", rows)
+
+
+def backbones(session: Session) -> None:
+    """List the networks that look at the pictures."""
+    from impasto.backbones import BACKBONES, DEFAULT
+
+    rows = [
+        {
+            "name": name,
+            "summary": (loader.__doc__ or "").strip().split("\n")[0],
+            "default": name == DEFAULT,
+        }
+        for name, loader in BACKBONES
+    ]
+    answer(session, "backbones", rows)
+
+
+def answer(session: Session, kind: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Rows with a name and a summary, aligned; or all of them as JSON."""
+    width = max((len(row["name"]) for row in rows), default=0)
+    text = "\n".join(f"{row['name']:{width}}  {row['summary']}" for row in rows)
+    session.answer(text, {kind: list(rows)})
