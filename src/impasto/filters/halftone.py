@@ -43,7 +43,7 @@ class Halftone(Filter):
     inks: str = choice("cmyk", ("cmyk", "mono"), "four inks, or black alone")
     black: float = param(0.9, 0.0, 1.0, "share of the common grey printed with black")
     turn: float = param(0.0, 0.0, 90.0, "turn of all screens, degrees")
-    paper: str = choice("cream", tuple(_PAPERS), "colour of the paper")
+    paper: str = choice("white", tuple(_PAPERS), "colour of the paper")
 
     def render(self, image: Tensor) -> Tensor:
         """Separate, screen, print."""
@@ -61,7 +61,9 @@ class Halftone(Filter):
         """How much of each ink, in [0, 1]: grey component replacement, then masking equations."""
         if self.inks == "mono":
             return {"black": 1.0 - luma(image)}
-        wanted = 1.0 - image
+        # Inks are duller than light: more chroma to begin with.
+        grey = luma(image)
+        wanted = 1.0 - (grey + 1.2 * (image - grey)).clamp(0.0, 1.0)
         # Black begins where the common grey is dark: specks of it would dirty light colours.
         common = wanted.amin(1, keepdim=True)
         black = self.black * ((common - 0.2) / 0.8).clamp_min(0.0)
