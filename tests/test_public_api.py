@@ -89,9 +89,9 @@ def test_result(result, photo):
     assert result.alpha is None
     assert len(result.losses) == 2
     for i, row in enumerate(result.losses, 1):
-        assert list(row) == ["scale", "step", "content", "style", "tv", "loss"]
+        assert list(row) == ["scale", "step", "content", "style", "palette", "tv", "loss"]
         assert (row["scale"], row["step"]) == (0, i)
-        assert row["loss"] == pytest.approx(row["content"] + row["style"] + row["tv"])
+        assert row["loss"] == pytest.approx(sum(list(row.values())[2:-1]))
     assert result.settings["size"] == 64
     assert result.seconds > 0
     assert result.metadata["spec"]["content"] == "<content>"

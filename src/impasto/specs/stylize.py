@@ -131,6 +131,13 @@ class StylizeSpec(Spec):
     seed: int = Field(0, ge=0, lt=2**63, description="Equal seeds give equal pictures.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
 
+    @field_validator("tile")
+    @classmethod
+    def _tile(cls, value: str) -> str:
+        if value not in ("auto", "off") and not (value.isdecimal() and int(value) >= 64):
+            raise ValueError("must be auto, off or a number of px, 64 or more")
+        return value
+
     @field_validator("style_blend", "style_layer_weights")
     @classmethod
     def _weights(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
