@@ -41,12 +41,16 @@ class Tap:
         min_size: Smallest input edge, in pixels, for which the layer has at least one position.
         inner: Whether the layer lies inside a block (a residual block's first ReLU, a branch of
             an inception module); lists for people leave such layers out.
+        reach: How many pixels before its first and after its last own pixel a position can see
+            (its own are ``stride`` wide); None where that is the whole picture, or depends on its
+            size (TensorFlow's SAME padding) or wraps round (circular padding).
     """
 
     channels: int
     stride: int
     min_size: int = 1
     inner: bool = False
+    reach: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

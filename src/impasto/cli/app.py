@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import impasto
@@ -103,11 +102,7 @@ def build(names: Sequence[str], session: Session) -> App:
 
 def verb_options(name: str) -> list[derive.Option]:
     """All options of a verb, its own first, then those of the output."""
-    output = [
-        replace(o, required=False, default="") if o.field != "output" else o
-        for o in derive.options(OutputSpec)
-    ]
-    return derive.options(jobs.spec_type(name)) + output
+    return derive.options(jobs.spec_type(name)) + derive.options(OutputSpec)
 
 
 def verb(name: str, session: Session) -> Callable[..., None]:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from impasto.engine.lbfgs import LBFGS
 from impasto.engine.pixels import Pixels
 from impasto.errors import Diverged, UsageError
 
@@ -52,6 +53,8 @@ class Optimiser:
         lr: Step size; for Adam in units of the picture's [0, 1], for L-BFGS a factor of its step.
         betas: Adam's decay of the first and second moment.
         eps: Adam's epsilon, relative to the scaled objective (about 1 at the start).
+        first: For L-BFGS: root mean square of the first step, in the units of the parameters; 0 for
+            torch's rule, which for pictures is a step of nothing.
         history: Curvature pairs that L-BFGS keeps; each costs 24 bytes a pixel.
         average: Decay of the running mean of the iterates that is the result; 0 takes the last
             iterate. The mean is corrected for its start at zero (as Adam's moments are).
@@ -63,6 +66,7 @@ class Optimiser:
     betas: tuple[float, float] = (0.9, 0.99)
     eps: float = 1e-8
     history: int = 20
+    first: float = 0.0
     average: float = 0.0
     decay: float = 1.0
 
@@ -291,16 +295,7 @@ def _make(settings: Optimiser, parameters: list[Tensor]) -> torch.optim.Optimize
         return torch.optim.Adam(
             parameters, lr=settings.lr, betas=settings.betas, eps=settings.eps, foreach=False
         )
-    # One iteration a step is the same trajectory as torch's default of twenty, with one
-    # evaluation each, and lets the caller stop, save and look after every one.
-    return torch.optim.LBFGS(
-        parameters,
-        lr=settings.lr,
-        max_iter=1,
-        history_size=settings.history,
-        tolerance_grad=0.0,
-        tolerance_change=0.0,
-    )
+    return LBFGS(parameters, settings.lr, settings.history, settings.first)
 
 
 def optimise(

@@ -16,7 +16,8 @@ class Data(BaseModel):
 class TermSpec(Data):
     """One term of the objective, by name.
 
-    ``role`` says what it is compared with: the photo, the paintings, or nothing.
+    ``role`` says what it is compared with: the photo, the paintings, or nothing; ``source`` is
+    the number of the one painting that counts, from 1, where it is not all of them.
     """
 
     name: str
@@ -26,6 +27,7 @@ class TermSpec(Data):
     layers: tuple[str, ...]
     layer_weights: tuple[float, ...] = ()
     weight: float = Field(ge=0)
+    source: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _same_length(self) -> TermSpec:
@@ -44,6 +46,7 @@ class OptimizerSpec(Data):
     lr: float = Field(default=0.03, gt=0)
     betas: tuple[float, float] = (0.9, 0.99)
     eps: float = Field(default=1e-8, gt=0)
+    first: float = Field(default=0.0, ge=0, le=1)
     history: int = Field(default=20, ge=1, le=100)
     average: float = Field(default=0.0, ge=0, lt=1)
     decay: float = Field(default=1.0, ge=0, le=1)

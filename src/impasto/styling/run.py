@@ -19,12 +19,13 @@ from impasto.engine.pixels import Frame, PlainPixels
 from impasto.engine.scales import Scale, pyramid
 from impasto.errors import UsageError
 from impasto.events import Event, Finished, ScaleStarted, Started, Step
-from impasto.images.colour import keep_colours, match_mean_cov
 from impasto.images.resize import fit_size, resize, resize_map
 from impasto.images.tensors import from_tensor, to_tensor
 from impasto.recipes import Recipe
 from impasto.specs import StylizeSpec
-from impasto.styling.goals import goals_at
+from impasto.styling.colours import finished, recoloured
+from impasto.styling.goals import Paintings, goals_at
+from impasto.styling.guides import Guides
 from impasto.styling.inputs import Inputs
 from impasto.styling.plan import init_parts
 
@@ -67,7 +68,12 @@ class Stylization:
         self._resumed: dict[str, Any] | None = None
         self._frame = Frame(recipe.margin)
         self._photo = to_tensor(inputs.photo, self.device)
-        self._paintings = [self._painting(p) for p in inputs.paintings]
+        self._shown = resize(self._photo, size)  # what previews are mixed with, small for speed
+        paintings = [to_tensor(p, self.device) for p in inputs.paintings]
+        self._paintings = Paintings(
+            recoloured(paintings, self._photo, spec), spec.style_scale, spec.degrees()
+        )
+        self._guides = Guides.of(inputs, spec, size, self.device)
 
     def settings(self) -> dict[str, Any]:
         """The recipe with all numbers, for the record."""
@@ -99,10 +105,8 @@ class Stylization:
     def image(self) -> Tensor:
         """The picture so far at the size of the current scale, (1, 3, H, W) in [0, 1]."""
         picture = self._frame.crop(self._optimisation.image()).clamp(0, 1)
-        if self.spec.colors != "content":
-            return picture
         size = (picture.shape[-2], picture.shape[-1])
-        return keep_colours(picture, resize(self._photo, size))
+        return finished(picture, self._shown, self.spec, self._guides.kept_at(size))
 
     @property
     def begun(self) -> bool:
@@ -138,8 +142,8 @@ class Stylization:
             self.backbone,
             self._frame.pad(resize(self._photo, size)),
             self._paintings,
-            self._blend(),
-            max(1, round(max(size) * self.spec.style_scale)),
+            self._guides.areas_at(size, self._frame),
+            max(size),
         )
         run = Optimisation(
             PlainPixels(start, clamp=self.recipe.clamp),
@@ -165,22 +169,12 @@ class Stylization:
         noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(self.spec.seed))
         return torch.lerp(photo, noise.to(self.device), share)
 
-    def _painting(self, picture: Any) -> Tensor:
-        painting = to_tensor(picture, self.device)
-        if self.spec.colors == "match":
-            return match_mean_cov(painting, self._photo).clamp(0, 1)
-        return painting
-
-    def _blend(self) -> list[float]:
-        shares = self.spec.style_blend or (1.0,) * len(self._paintings)
-        return [share / sum(shares) for share in shares]
-
     def _alpha(self) -> Any:
         alpha = self.inputs.photo.alpha
         if alpha is None:
             return None
         size = (self.scales[self._index].height, self.scales[self._index].width)
-        return resize_map(torch.from_numpy(alpha)[None, None], size)[0, 0].numpy()
+        return resize_map(torch.tensor(alpha)[None, None], size)[0, 0].numpy()
 
     def _check_memory(self, layers: list[str]) -> None:
         last = self.scales[-1]
