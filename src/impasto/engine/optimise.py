@@ -115,9 +115,9 @@ class Guard:
 class Optimisation:
     """A run in progress: pixels, optimiser, running mean; can be saved and resumed exactly.
 
-    Unless told not to, it divides the objective by its first value, since torch's L-BFGS silently drops curvature
-    pairs of small objectives; reported values are not scaled. A gradient is not finite or an
-    objective 0 at the start leaves the scale at 1.
+    Unless told not to, it divides the objective by its first value, since torch's L-BFGS silently
+    drops curvature pairs of small objectives; reported values are not scaled. An objective that
+    is 0 or not finite at the start leaves the scale at 1.
 
     An objective that is :class:`Stepwise` is told of every step. But L-BFGS compares
     gradients of successive steps and needs it to stand still: there it is told of none.

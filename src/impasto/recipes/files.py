@@ -36,7 +36,9 @@ def read_recipe(path: Path) -> Recipe:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         reason = error.strerror or "cannot be read"
-        raise InputError(f"recipe {path}: {reason}", hint="impasto recipes lists the others") from None
+        raise InputError(
+            f"recipe {path}: {reason}", hint="impasto recipes lists the others"
+        ) from None
     except (UnicodeDecodeError, ValueError):
         raise UsageError(f"recipe {path} is not a text file") from None
     try:

@@ -52,7 +52,12 @@ STROTSS = Recipe(
     schedule=Schedule(
         ratio=2.0,
         smallest=64,
-        steps={"draft": (30, 60, 100), "good": (100, 150, 200), "best": (250,), "published": (250,)},
+        steps={
+            "draft": (30, 60, 100),
+            "good": (100, 150, 200),
+            "best": (250,),
+            "published": (250,),
+        },
         final_lr=0.5,
     ),
     stand_in=StandIn(backbone="vgg16_bn.craft+normalized", terms=_TERMS),
@@ -80,6 +85,7 @@ STROTSS = Recipe(
         "size": "section 3.3: 512 px",
         "schedule": "section 3.3: 64 px, doubled to 512 px",
         "schedule.final_lr": "section 3.3: 1e-3 at the last scale",
+        "schedule.steps": "impasto, but for the published ones",
         "schedule.steps.published": "section 3.3: 250 each",
     },
     deviations="The objective is not divided by 2 + alpha + 1/alpha, a constant at each scale, "
