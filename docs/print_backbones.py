@@ -107,9 +107,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 def printed(page: str) -> str:
     """``page`` with everything between markers renewed."""
-    return MARK.sub(
-        lambda m: f"<!-- printed: {m[1]} -->\n\n{TABLES[m[1]]()}\n\n<!-- end -->", page
-    )
+    return MARK.sub(lambda m: f"<!-- printed: {m[1]} -->\n\n{TABLES[m[1]]()}\n\n<!-- end -->", page)
 
 
 if __name__ == "__main__":
