@@ -9,6 +9,7 @@ from pydantic import Field
 
 from impasto.cli import derive
 from impasto.specs import Spec, StylizeSpec
+from impasto.specs.base import FILES
 
 
 class Request(Spec):
@@ -75,3 +76,31 @@ def test_short_flags_take_a_hyphen():
     from impasto.specs import OutputSpec
 
     assert derive.regrouped(["-o", "-"], derive.options(OutputSpec)) == ["--output=-"]
+
+
+class Masked(Spec):
+    """A request with a list of files."""
+
+    photo: str = Field(description="The photo.")
+    masks: tuple[str, ...] = Field(default=(), description="Where.", json_schema_extra=FILES)
+    layers: tuple[str, ...] = Field(default=(), description="Layers.")
+    count: int = Field(default=1, description="How many.")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("p --masks a.png b.png --count 2", "p --masks=a.png --masks=b.png --count 2"),
+        ("--masks a.png p", "--masks=a.png p"),
+        ("--count 2 --masks a.png p", "--count 2 --masks=a.png p"),
+        ("p --masks=a.png b", "p --masks=a.png --masks=b"),
+        ("p --masks a,b.png", "p --masks=a,b.png"),
+        ("--masks a --masks b p", "--masks=a --masks=b p"),
+        ("p --masks --count 2", "p --masks --count 2"),
+        ("p --masks - b", "p --masks=- --masks=b"),
+        ("--layers 1:a,b 2:c,d p", "--layers=1:a --layers=b --layers=2:c --layers=d p"),
+        ("--layers 1:a 2:b p.png", "--layers=1:a --layers=2:b p.png"),
+    ],
+)
+def test_lists_of_files_and_of_numbered_layers(words, expected):
+    assert derive.regrouped(words.split(), derive.options(Masked)) == expected.split(" ")
