@@ -67,6 +67,9 @@ class Job(Protocol):
     def settings(self) -> dict[str, Any]:
         """All numbers, explicit."""
 
+    def save_recipe(self, path: str, *, force: bool) -> None:
+        """Write the numbers to a .toml file that ``recipe`` takes."""
+
 
 #: Verb to ``module:function`` of its spec and of the function that takes the spec and a
 #: :data:`Read` and gives a :class:`Job`.
@@ -104,6 +107,8 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     job = make(spec, reader(output.max_pixels, sources))
     if output.resume:
         _resume(job, spec, output)
+    if output.save_recipe is not None:
+        job.save_recipe(output.save_recipe, force=output.force)
     return job
 
 

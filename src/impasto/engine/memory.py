@@ -66,7 +66,8 @@ def _held_bytes(backbone: Backbone, layers: Iterable[str], size: int) -> int:
 def optimiser_bytes(optimiser: Optimiser) -> float:
     """Bytes per pixel of parameters, gradient and the optimiser's state."""
     plane = 3 * 4
-    state = 2 if optimiser.name == "adam" else 2 * optimiser.history + 5
+    states = {"adam": 2, "rmsprop": 1, "sgd": 0, "lbfgs": 2 * optimiser.history + 5}
+    state = states[optimiser.name]
     return plane * (4 + state + bool(optimiser.average))
 
 
