@@ -75,6 +75,7 @@ class Job(Protocol):
 #: :data:`Read` and gives a :class:`Job`.
 VERBS: Registry[tuple[str, str]] = Registry("verb")
 VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.styling:prepare"))
+VERBS.add("inspect", ("impasto.specs:InspectSpec", "impasto.inspecting:prepare"))
 
 
 def spec_type(verb: str) -> type[Spec]:
