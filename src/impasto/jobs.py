@@ -67,11 +67,15 @@ class Job(Protocol):
     def settings(self) -> dict[str, Any]:
         """All numbers, explicit."""
 
+    def save_recipe(self, path: str, *, force: bool) -> None:
+        """Write the numbers to a .toml file that ``recipe`` takes."""
+
 
 #: Verb to ``module:function`` of its spec and of the function that takes the spec and a
 #: :data:`Read` and gives a :class:`Job`.
 VERBS: Registry[tuple[str, str]] = Registry("verb")
 VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.styling:prepare"))
+VERBS.add("inspect", ("impasto.specs:InspectSpec", "impasto.inspecting:prepare"))
 
 
 def spec_type(verb: str) -> type[Spec]:
@@ -103,6 +107,8 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     job = make(spec, reader(output.max_pixels, sources))
     if output.resume:
         _resume(job, spec, output)
+    if output.save_recipe is not None:
+        job.save_recipe(output.save_recipe, force=output.force)
     return job
 
 
@@ -210,9 +216,15 @@ def _check_output(output: OutputSpec, inputs: Iterable[Any]) -> None:
         raise UsageError(
             "there is no checkpoint to resume without an output file", hint="name one with -o"
         )
-    for beside in (output.log, output.plot):
-        if beside is not None:
-            _check_target(beside, [*inputs, path], output, "PNG")
+    for record in (output.log, output.plot):
+        if (
+            record is not None
+            and path is not None
+            and Path(record).resolve() == Path(path).resolve()
+        ):
+            raise UsageError(f"{record} is the output already", hint="choose another name")
+        if record is not None:
+            _check_target(record, inputs, output, "PNG")
     if path is None:
         return
     _check_target(path, inputs, output)
@@ -234,8 +246,6 @@ def _check_target(
     images.check_writable(path, force=output.force or output.resume, format=format)
     if path == STDOUT:
         return
-    if output.output not in (None, path) and Path(path) == Path(str(output.output)):
-        raise UsageError(f"{path} is the output already", hint="choose another name")
     for name in others if _is_file(path) else ():
         if isinstance(name, str | Path) and _is_file(name) and Path(name).samefile(path):
             raise UsageError(
