@@ -52,7 +52,9 @@ def test_inventory_of_rooms():
     assert importlib.import_module("impasto.events").__all__ == [
         *("Event", "Finished", "Saved", "ScaleStarted", "Started", "Step")
     ]
-    assert importlib.import_module("impasto.specs").__all__ == ["OutputSpec", "Spec", "StylizeSpec"]
+    assert importlib.import_module("impasto.specs").__all__ == [
+        *("InspectSpec", "OutputSpec", "Spec", "StylizeSpec")
+    ]
 
 
 def test_no_public_name_is_a_submodule():
