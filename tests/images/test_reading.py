@@ -443,18 +443,6 @@ def test_libtiff_does_not_write_to_the_terminal(tmp_path):
     assert done.stderr.decode().strip() == "still here"
 
 
-def test_heif_without_the_package_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pi_heif", None)
-    with pytest.raises(InputError, match=r"pip install 'impasto\[formats\]'"):
-        images.load(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64)
-
-
-def test_damaged_heif_is_refused():
-    pytest.importorskip("pi_heif")
-    with pytest.raises(InputError, match="damaged"):
-        images.load(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64)
-
-
 def test_pictures_are_read_only():
     picture = images.load(RGB8)
     with pytest.raises(ValueError, match="read-only"):

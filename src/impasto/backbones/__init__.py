@@ -6,35 +6,41 @@ activations.
 
 from __future__ import annotations
 
+# The families register their architectures and entries on import; this order is that of lists.
+from impasto.backbones import vgg, alexnet, squeezenet, resnet, googlenet, efficientnet_lite  # isort: skip
 from impasto.backbones.base import Backbone, Preprocessing, Tap, fold_batch_norm
-from impasto.backbones.embedded import load_craft
+from impasto.backbones.classes import class_ids, class_names, classifier_view
+from impasto.backbones.loading import CLASSIFIER, DEFAULT, load
+from impasto.backbones.model import (
+    ARCHITECTURES,
+    ENTRIES,
+    PREPROCESSING,
+    Architecture,
+    Entry,
+    Layer,
+    Weights,
+)
 from impasto.backbones.vgg import VGG
-from impasto.registry import Registry
 
-DEFAULT = "vgg16_bn.craft"
-
-#: ``arch.tag`` to a loader that takes ``pooling`` and ``padding``.
-BACKBONES = Registry("backbone")
-BACKBONES.add(DEFAULT, load_craft)
-
-
-def load(name: str = DEFAULT, *, pooling: str = "max", padding: str = "zeros") -> Backbone:
-    """A frozen backbone with verified weights, on the CPU, float32.
-
-    Raises:
-        UnknownName: No such backbone.
-        WeightsError: Its weights are missing or damaged.
-    """
-    return BACKBONES.get(name)(pooling=pooling, padding=padding)
-
+del vgg, alexnet, squeezenet, resnet, googlenet, efficientnet_lite
 
 __all__ = [
-    "BACKBONES",
+    "ARCHITECTURES",
+    "CLASSIFIER",
     "DEFAULT",
+    "ENTRIES",
+    "PREPROCESSING",
     "VGG",
+    "Architecture",
     "Backbone",
+    "Entry",
+    "Layer",
     "Preprocessing",
     "Tap",
+    "Weights",
+    "class_ids",
+    "class_names",
+    "classifier_view",
     "fold_batch_norm",
     "load",
 ]

@@ -7,17 +7,27 @@ weights at hand is part of the weights (:class:`Preprocessing`) and happens insi
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+import json
+import math
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
 
-from impasto.errors import InputError, UnknownName
+from impasto.errors import InputError, UnknownName, UsageError, WeightsError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+#: Names in VGG's manner, and the number of convolutions in each of VGG-19's blocks.
+_VGG_NAME = re.compile(r"(conv|relu|pool)([1-5])(?:_([1-4]))?")
+_KERAS_NAME = re.compile(r"^block([1-5])_(conv|pool)")
+_VGG_DEPTHS = (2, 2, 4, 4, 4)
 
 
 @dataclass(frozen=True)
@@ -26,13 +36,21 @@ class Tap:
 
     Attributes:
         channels: Number of feature maps.
-        stride: Input pixels per feature position, along one axis.
+        stride: Input pixels per feature position, along one axis; 0 where one position stands for
+            the whole picture (fully connected layers and global means).
         min_size: Smallest input edge, in pixels, for which the layer has at least one position.
+        inner: Whether the layer lies inside a block (a residual block's first ReLU, a branch of
+            an inception module); lists for people leave such layers out.
+        reach: How many pixels before its first and after its last own pixel a position can see
+            (its own are ``stride`` wide); None where that is the whole picture, or depends on its
+            size (TensorFlow's SAME padding) or wraps round (circular padding).
     """
 
     channels: int
     stride: int
     min_size: int = 1
+    inner: bool = False
+    reach: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,31 @@ class Preprocessing:
     scale: float = 1.0
     channels: str = "rgb"
 
+    def __str__(self) -> str:
+        """JSON that :meth:`parse` reads."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def parse(text: str) -> Preprocessing:
+        """The inverse of ``str``.
+
+        Raises:
+            WeightsError: The text is not what ``str`` writes.
+        """
+        try:
+            raw = json.loads(text)
+            (m1, m2, m3), (s1, s2, s3) = raw["mean"], raw["std"]
+            mean, std = (float(m1), float(m2), float(m3)), (float(s1), float(s2), float(s3))
+            made = Preprocessing(mean, std, float(raw["scale"]), raw["channels"])
+        except (ValueError, KeyError, TypeError):
+            raise WeightsError(f"preprocessing {text[:60]!r} cannot be read") from None
+        finite = all(math.isfinite(v) for v in (*mean, *std, made.scale))
+        if not finite or 0 in std:
+            raise WeightsError(f"preprocessing {text[:60]!r} makes no sense")
+        if made.channels not in ("rgb", "bgr"):
+            raise WeightsError(f"channels {made.channels!r} are neither rgb nor bgr")
+        return made
+
     def __call__(self, x: Tensor) -> Tensor:
         """``x`` (B, 3, H, W) in [0, 1] as the network wants it, same shape."""
         if self.channels == "bgr":
@@ -69,7 +112,10 @@ class Backbone(nn.Module, ABC):
         name: ``arch.tag``, such as ``"vgg16_bn.craft"``.
         preprocessing: What the weights expect.
         table: Every layer in the order of the forward pass.
-        aliases: Other names for the same layers (``{"block1_conv1": "conv1_1"}``).
+        aliases: Other names for the same layers (``{"block1_conv1": "conv1_1"}``); those of
+            layers that are not in ``table`` are dropped.
+        levels: The layers that stand for VGG's blocks 1 to 5, shallow to deep; see
+            :meth:`nearest`.
     """
 
     def __init__(
@@ -78,12 +124,15 @@ class Backbone(nn.Module, ABC):
         preprocessing: Preprocessing,
         table: Mapping[str, Tap],
         aliases: Mapping[str, str] | None = None,
+        levels: Sequence[Sequence[str]] = (),
     ) -> None:
         super().__init__()
         self.name = name
         self.preprocessing = preprocessing
         self.table = dict(table)
-        self.aliases = dict(aliases or {})
+        self.aliases = {a: n for a, n in (aliases or {}).items() if n in self.table}
+        present = (tuple(n for n in level if n in self.table) for level in levels)
+        self.levels = tuple(level for level in present if level)
 
     @abstractmethod
     def walk(self, x: Tensor, keep: frozenset[str]) -> Iterator[tuple[str, Tensor]]:
@@ -101,12 +150,71 @@ class Backbone(nn.Module, ABC):
         """The canonical name of ``layer``.
 
         Raises:
-            UnknownName: No such layer; the message suggests the nearest.
+            UnknownName: No such layer; the hint names the one that plays its part, or those with
+                names like it.
         """
         name = self.aliases.get(layer, layer)
-        if name not in self.table:
+        if name in self.table:
+            return name
+        error = self._unknown(layer)
+        with contextlib.suppress(UnknownName):
+            error.hint = f"the layer that plays its part here is {self.nearest(layer)}"
+        raise error
+
+    def _unknown(self, layer: str) -> UnknownName:
+        close = difflib.get_close_matches(layer, self.table, cutoff=0.5)
+        outer = [n for n, tap in self.table.items() if not tap.inner]
+        return UnknownName(f"layer of {self.name}", layer, close or outer)
+
+    def nearest(self, layer: str) -> str:
+        """The layer that plays the part of ``layer`` in this network.
+
+        A layer that exists, or an alias, is itself. Any other must be named in VGG's manner:
+        ``reluB_I`` becomes the layer as far into this network's level B as I is into VGG-19's
+        block B, its ``convB_I`` where there is one; ``poolB`` becomes the last of level B. A
+        network with fewer levels gives its deepest.
+
+        Returns:
+            A key of :attr:`table`.
+
+        Raises:
+            UnknownName: Neither a layer nor a name of VGG.
+        """
+        name = self.aliases.get(layer, layer)
+        if name in self.table:
+            return name
+        match = _VGG_NAME.fullmatch(_KERAS_NAME.sub(r"\2\1_", layer).rstrip("_"))
+        if match is None or not self.levels:
             raise UnknownName(f"layer of {self.name}", layer, self.table)
-        return name
+        kind, block, index = match[1], int(match[2]), match[3]
+        level = self.levels[min(block, len(self.levels)) - 1]
+        depth = 1.0 if index is None else (int(index) - 1) / (_VGG_DEPTHS[block - 1] - 1)
+        found = level[round(min(depth, 1.0) * (len(level) - 1))]
+        before = found.replace("relu", "conv", 1)
+        return before if kind == "conv" and before in self.table else found
+
+    @property
+    def has_classifier(self) -> bool:
+        """Whether :meth:`classify` works: the weights hold the fully connected layers too."""
+        return "prob" in self.table
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Probabilities of the classes of ImageNet.
+
+        Args:
+            x: (B, 3, H, W) in [0, 1]; see :func:`impasto.backbones.classifier_view` for the
+                view that the networks were trained on.
+
+        Returns:
+            (B, 1000), each row sums to 1, in the order of
+            :func:`impasto.backbones.class_names`.
+
+        Raises:
+            UsageError: The weights have no classifier.
+        """
+        if not self.has_classifier:
+            raise UsageError(f"{self.name} has no classifier", hint="use efficientnet_lite0.in1k")
+        return self.taps(x, ["prob"])["prob"].flatten(1)
 
     def min_size(self, layers: Iterable[str]) -> int:
         """Smallest picture edge, in pixels, at which all ``layers`` exist."""

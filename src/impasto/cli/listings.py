@@ -21,15 +21,20 @@ def recipes(session: Session) -> None:
 
 def backbones(session: Session) -> None:
     """List the networks that look at the pictures."""
-    from impasto.backbones import BACKBONES, DEFAULT
+    from impasto.backbones import ARCHITECTURES, DEFAULT, weights
 
     rows = [
         {
-            "name": name,
-            "summary": (loader.__doc__ or "").strip().split("\n")[0],
-            "default": name == DEFAULT,
+            "name": entry.name,
+            "summary": f"{ARCHITECTURES.get(entry.arch).title}: {entry.origin}"
+            + ("" if here else f" [{weights.remedy(entry)}]"),
+            "default": entry.name == DEFAULT,
+            "here": here,
+            "paper": ARCHITECTURES.get(entry.arch).paper,
+            "licence": entry.licence,
         }
-        for name, loader in BACKBONES
+        for entry in weights.entries()
+        for here in [weights.find(entry) is not None]
     ]
     answer(session, "backbones", rows)
 

@@ -39,7 +39,8 @@ def decode(blob: Blob, limits: Limits) -> Decoded:
         Exception: Whatever decoders raise on damaged files.
     """
     if blob.format == "HEIF":
-        planes, profile = heif.read(blob.data, lambda w, h: check_size(w, h, limits))
+        planes, profile, size = heif.read(blob.data, limits)
+        check_size(*size, limits)
         return Decoded(_managed(planes, profile, limits))
     is_tiff = blob.format == "TIFF"
     with calm(native=is_tiff):

@@ -19,6 +19,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Levels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _LONGEST = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_536, "PNG": 2**31 - 1, "TIFF": 2**31 - 1}
+_ROWS = 64  # quantised at a time: the work is done in float64
 _DEEP = ("PNG", "TIFF")
 
 
@@ -67,11 +68,12 @@ def quantise(values: Floats, bits: int) -> Levels:
     """
     if not np.isfinite(values).all():
         raise ImpastoError("the picture holds values that are not finite; it is not saved")
+    out = np.empty(values.shape, np.uint8 if bits == 8 else np.uint16)
     top = 2**bits - 1
-    levels: npt.NDArray[np.float64] = np.floor(
-        np.clip(values.astype(np.float64), 0.0, 1.0) * top + 0.5
-    )
-    return levels.astype(np.uint8) if bits == 8 else levels.astype(np.uint16)
+    for start in range(0, len(values), _ROWS):
+        part = values[start : start + _ROWS].astype(np.float64)
+        out[start : start + _ROWS] = np.floor(np.clip(part, 0.0, 1.0) * top + 0.5)
+    return out
 
 
 def encode(

@@ -41,7 +41,7 @@ class MarkovianAdversarial(Critic):
     that the critic was deceived, not that it has come to rest. It has no least value at its own
     target.
 
-    Source: Li & Wand 2016b (MGAN and its optimisation variant MDAN), eq. 1-3.
+    Source: Li & Wand 2016b (MGAN and its optimisation variant MDAN).
 
     Cost: 27 C ``hidden`` M multiply-adds a step for the picture, three times as much again for
     what is learnt; memory ``hidden`` M and ``patches`` x 9 C.
@@ -118,7 +118,8 @@ class MarkovianAdversarial(Critic):
             of_real = ((1 - self._judge(real, parameters)).clamp_min(0) * shares).sum()
             of_fake = _mean((1 + self._judge(fake, parameters)).clamp_min(0), _inner(weight))
             (slope,) = torch.autograd.grad(of_real + of_fake, parameters)
-            critic = self._adam(critic, slope)
+            # A picture that went astray and will be taken back must leave no trace.
+            critic = torch.where(slope.isfinite().all(), self._adam(critic, slope), critic)
         return target[0], target[1], critic
 
     def _judge(self, padded: Tensor, parameters: Tensor) -> Tensor:
@@ -134,10 +135,12 @@ class MarkovianAdversarial(Critic):
         """Parameters by Kaiming's rule, zeros for Adam, (4, P)."""
         random = torch.Generator().manual_seed(self.seed)
         fan_in = 9 * like.shape[1]
-        first = torch.randn(self.hidden * fan_in, generator=random) * (2 / fan_in) ** 0.5
-        second = torch.randn(self.hidden, generator=random) * (1 / self.hidden) ** 0.5
-        row = torch.cat((first, torch.zeros(self.hidden), second, torch.zeros(1)))
-        return torch.stack((row, *torch.zeros(3, row.numel()))).to(like)
+        first = (
+            torch.randn(self.hidden * fan_in, generator=random, device="cpu") * (2 / fan_in) ** 0.5
+        )
+        second = torch.randn(self.hidden, generator=random, device="cpu") * (1 / self.hidden) ** 0.5
+        row = torch.cat((first, first.new_zeros(self.hidden), second, first.new_zeros(1)))
+        return torch.stack((row, *row.new_zeros(3, row.numel()))).to(like)
 
     @torch.no_grad()
     def _adam(self, critic: Tensor, slope: Tensor) -> Tensor:

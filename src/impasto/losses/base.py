@@ -200,7 +200,8 @@ def draw_positions(weights: Tensor, most: int, seed: int) -> Tensor:
         counting = torch.arange(weights.shape[-1], device=weights.device)
     if counting.numel() <= most:
         return counting
-    order = torch.randperm(counting.numel(), generator=torch.Generator().manual_seed(seed))
+    random = torch.Generator().manual_seed(seed)
+    order = torch.randperm(counting.numel(), generator=random, device="cpu")
     return counting[order[:most].sort().values.to(weights.device)]
 
 

@@ -34,8 +34,7 @@ class Contextual(Loss):
     aligned, as content. Its least value is above 0, unless all features of the target differ far
     more than ``bandwidth``.
 
-    Source: Mechrez, Talmi & Zelnik-Manor 2018, eq. 1-5; bandwidth 0.1 (printed: 0.5, for content
-    0.1 and style 0.2 in the authors' code).
+    Source: Mechrez, Talmi & Zelnik-Manor 2018.
 
     Cost: M M' C multiply-adds, twice, as each chunk is computed again for the gradient; M and M'
     at most ``samples``. Memory: ``chunk`` x M' numbers a few times.

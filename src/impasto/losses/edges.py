@@ -51,7 +51,7 @@ class Laplacian(Loss):
     relative 1 / sum_p w(p) (D x')(p)^2       0 is equal, 1 is a flat picture
     ======== ================================ =====================================
 
-    Source: Li, Xu, Nie & Chua 2017 (Lapstyle), eq. 5 and 6; pools 4 and 16.
+    Source: Li, Xu, Nie & Chua 2017 (Lapstyle); pools 4 and 16.
 
     Cost: two passes over the picture; memory for one Laplacian per pool.
 
@@ -95,5 +95,6 @@ class Laplacian(Loss):
 def _shrunk(weight: Tensor | None, pool: int) -> Tensor | None:
     if weight is None:
         return None
-    pooled = inner_weight(weight, min(pool, *weight.shape[-2:]))
+    pool = min(pool, *weight.shape[-2:])
+    pooled = inner_weight(weight, pool, pool)
     return inner_weight(F.pad(pooled, (1, 1, 1, 1), mode="replicate"), 3, 1)

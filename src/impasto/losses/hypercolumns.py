@@ -60,7 +60,7 @@ def hypercolumns(features: Sequence[Tensor], index: Tensor) -> Tensor:
 
 
 def distances(x: Tensor, y: Tensor, metric: Metric) -> Tensor:
-    """All pairs of columns of (B, D, n) and (B, D, m) as (B, n, m).
+    """All pairs of columns of (B, D, n) and (B or 1, D, m) as (B, n, m).
 
     Cosine distance in [0, 2]; Euclidean distance over sqrt(D); or the sum of the two.
     """
@@ -69,9 +69,27 @@ def distances(x: Tensor, y: Tensor, metric: Metric) -> Tensor:
         total = total + (1 - unit(x).mT @ unit(y)).clamp_min(0)
     if metric != "cosine":
         inner = x.square().sum(1)[:, :, None] + y.square().sum(1)[:, None, :]
-        squared = (inner - 2 * x.mT @ y).clamp_min(0) / x.shape[1]
-        total = total + ((squared + 1e-12).sqrt() - 1e-6).clamp_min(0)
+        total = total + _length((inner - 2 * x.mT @ y).clamp_min(0) / x.shape[1])
     return total
+
+
+def distances_of_pairs(x: Tensor, y: Tensor, metric: Metric) -> Tensor:
+    """Distances of equally many columns, (B, D, n) and (B, D, n), as (B, n).
+
+    The same as the diagonal of :func:`distances`, but from differences, which keep their digits
+    where the columns are nearly equal.
+    """
+    total = x.new_zeros(())
+    if metric != "euclidean":
+        total = total + (unit(x) - unit(y)).square().sum(1) / 2
+    if metric != "cosine":
+        total = total + _length((x - y).square().mean(1))
+    return total
+
+
+def _length(squared: Tensor) -> Tensor:
+    """A root with a finite slope at 0, where it is 0."""
+    return ((squared + 1e-12).sqrt() - 1e-6).clamp_min(0)
 
 
 @LOSSES.register("remd")
@@ -87,7 +105,7 @@ class RelaxedEMD(JointLoss):
     On the picture itself with ``metric="both"`` it is the source's palette term: there, colours
     are turned into another orthonormal basis first, which changes none of these distances.
 
-    Source: Kolkin, Salavon & Shakhnarovich 2019 (STROTSS), eq. 4-8.
+    Source: Kolkin, Salavon & Shakhnarovich 2019 (STROTSS).
 
     Cost: n m d multiply-adds, with ``moments`` also n d^2; memory n m and d^2, whatever the size
     of the picture; the network's features not counted.
@@ -136,21 +154,32 @@ class RelaxedEMD(JointLoss):
         """See the class."""
         found, own = _columns(features, weight, self.samples, self.seed)
         goal, theirs = target[0].to(found), target[1].to(found)
+        to_goal, to_found = self._nearest(found.detach(), own, goal, theirs)
+        there = distances_of_pairs(found, _picked(goal, to_goal), self.metric)
+        back = distances_of_pairs(
+            _picked(found, to_found), goal.expand(len(found), -1, -1), self.metric
+        )
+        there, back = weighted_mean(there, own), weighted_mean(back, theirs)
+        total = torch.maximum(there, back)
+        if self.moments:
+            total = total + self.moments * self._moment_term(found, own, target)
+        return (total * (own.sum(-1) > 0)).mean()
+
+    @torch.no_grad()
+    def _nearest(
+        self, found: Tensor, own: Tensor, goal: Tensor, theirs: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """For each column the nearest of the others that count, (B, n) and (B, m)."""
         cost = distances(found, goal, self.metric)
         far = torch.finfo(cost.dtype).max
-        to_goal = cost.masked_fill((theirs <= 0)[:, None, :], far).amin(2)
-        to_found = cost.masked_fill((own <= 0)[:, :, None], far).amin(1)
-        there, back = (_bounded_mean(d, w) for d, w in ((to_goal, own), (to_found, theirs)))
-        total = torch.maximum(there, back).mean()
-        return (
-            total + self.moments * self._moment_term(found, own, target) if self.moments else total
-        )
+        to_goal = cost.masked_fill((theirs <= 0)[:, None, :], far).argmin(2)
+        return to_goal, cost.masked_fill((own <= 0)[:, :, None], far).argmin(1)
 
     def _moment_term(self, found: Tensor, own: Tensor, target: Target) -> Tensor:
         mean, covariance = _moments(found, own)
         goal, second = target[2].to(found), target[3].to(found)
         wanted = second - goal[:, :, None] * goal[:, None, :]
-        return (mean - goal).abs().mean() + (covariance - wanted).abs().mean()
+        return (mean - goal).abs().mean(1) + (covariance - wanted).abs().mean(dim=(1, 2))
 
 
 @LOSSES.register("self-similarity")
@@ -162,7 +191,7 @@ class SelfSimilarity(JointLoss):
     hypercolumns i and j of the picture, D' the same of the photo at the same positions. Colours
     and textures may change as long as what looked alike still does.
 
-    Source: Kolkin, Salavon & Shakhnarovich 2019 (STROTSS), eq. 3.
+    Source: Kolkin, Salavon & Shakhnarovich 2019 (STROTSS).
 
     Cost: n^2 d multiply-adds, n at most ``samples`` positions, a function of ``seed``; memory n^2
     and the photo's features, since each step may look elsewhere.
@@ -215,9 +244,10 @@ def _moments(columns: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     return mean_cov(columns[..., None], weights[:, None, :, None])
 
 
-def _bounded_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean of minima; entries of weight 0 may be huge and are left out."""
-    return weighted_mean(values.masked_fill(weights <= 0, 0), weights)
+def _picked(columns: Tensor, index: Tensor) -> Tensor:
+    """Columns (B or 1, D, m) in the order of an index (B, n), as (B, D, n)."""
+    columns = columns.expand(len(index), -1, -1)
+    return columns.gather(2, index[:, None].expand(-1, columns.shape[1], -1))
 
 
 def _shares(columns: Tensor, pairs: Tensor) -> Tensor:

@@ -142,7 +142,7 @@ class MeanCovariance(SumLoss):
 
     where the two parts of "relative" count one half each.
 
-    Source: Kolkin, Salavon & Shakhnarovich 2019 (STROTSS), eq. 7, with ``norm="l1"``.
+    Source: Kolkin, Salavon & Shakhnarovich 2019 (STROTSS), with ``norm="l1"``.
 
     Cost: C^2 H W multiply-adds; memory C^2.
 

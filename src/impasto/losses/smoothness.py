@@ -37,7 +37,7 @@ class TotalVariation(SumLoss):
     With ``power=2`` speckle costs most, with ``power=1`` edges stay sharp. With a map, a pair
     weighs the product of its two weights, and means are over weights.
 
-    Source: Rudin, Osher & Fatemi 1992; Mahendran & Vedaldi 2015, eq. 4.
+    Source: Rudin, Osher & Fatemi 1992; Mahendran & Vedaldi 2015.
 
     Cost: two passes over the picture.
 
@@ -118,7 +118,7 @@ class Range(SumLoss):
 
     The mean is over channels and (weighted) positions.
 
-    Source: Mahendran & Vedaldi 2015, eq. 3 (alpha-norm, power 6); the box form is common.
+    Source: Mahendran & Vedaldi 2015 (alpha-norm, power 6); the box form is common.
 
     Cost: one pass over the picture.
 

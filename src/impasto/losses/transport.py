@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.losses.base import (
@@ -28,8 +27,6 @@ Scale = Literal["mean", "sum", "relative"]
 def sort_weighted(values: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Values in rising order along the last axis, and their weights in the same order.
 
-    Values of weight 0 are replaced by the largest of the others, where they change nothing.
-
     Args:
         values: (B, K, M).
         weights: (B or 1, 1 or K, M), or None where all count alike.
@@ -37,22 +34,19 @@ def sort_weighted(values: Tensor, weights: Tensor | None) -> tuple[Tensor, Tenso
     Returns:
         Both, (B, K, M); the weights are None if they were.
     """
-    if weights is None:
-        return values.sort(dim=-1).values, None
-    largest = values.masked_fill(weights == 0, -float("inf")).amax(-1, keepdim=True)
-    values = torch.where((weights > 0) | largest.isinf(), values, largest)
     ordered, index = values.sort(dim=-1)
-    return ordered, weights.expand_as(values).gather(-1, index)
+    return ordered, None if weights is None else weights.expand_as(values).gather(-1, index)
 
 
 @torch.no_grad()
 def quantile_match(
     values: Tensor, weights: Tensor | None, goal: Tensor, goal_weights: Tensor | None
 ) -> Tensor:
-    """The value that a monotone map onto another distribution gives to each value.
+    """The value that the monotone map onto another distribution gives to each value.
 
     The i-th of M values in rising order stands at quantile ``(w_1 + ... + w_i - w_i / 2) / sum
-    w``; between the quantiles of the goal's values the map is linear, beyond them constant.
+    w`` and is given the goal's value there: the first whose running share of the goal's weights
+    reaches it. With equally many values of equal weight, the i-th gets the i-th.
 
     Args:
         values: (B, K, M), in any order.
@@ -65,34 +59,27 @@ def quantile_match(
     """
     order = values.argsort(dim=-1)
     goal = goal.expand(values.shape[0], -1, -1)
+    count, available = values.shape[-1], goal.shape[-1]
     if weights is None and goal_weights is None:
-        same = goal.shape[-1] == values.shape[-1]
-        found = goal if same else F.interpolate(goal, values.shape[-1], mode="linear")
+        # ceil(quantile * M') - 1 in whole numbers.
+        twice = 2 * torch.arange(count, device=values.device) + 1
+        found = goal[..., (twice * available + 2 * count - 1) // (2 * count) - 1]
     else:
         ones = torch.ones_like
         own = ones(values) if weights is None else weights.expand_as(values).gather(-1, order)
         theirs = ones(goal) if goal_weights is None else goal_weights.expand_as(goal)
-        found = _interpolate(_quantiles(own), _quantiles(theirs), goal)
+        reached = _running(theirs)
+        at = _running(own) - own / (2 * own.sum(-1, keepdim=True).clamp_min(1e-30))
+        # Sums that are equal but for rounding count as reached.
+        index = torch.searchsorted(reached, at.contiguous() - 1e-12).clamp_max(available - 1)
+        found = goal.gather(-1, index)
     return torch.empty_like(values).scatter_(-1, order, found.to(values))
 
 
-def _quantiles(weights: Tensor) -> Tensor:
-    # In float64: a running sum over many small weights loses digits.
+def _running(weights: Tensor) -> Tensor:
+    """Running share of the sum; in float64, since sums of many weights lose digits."""
     summed = weights.double().cumsum(-1)
-    return (summed - weights / 2) / summed[..., -1:].clamp_min(1e-30)
-
-
-def _interpolate(at: Tensor, known: Tensor, values: Tensor) -> Tensor:
-    """Piecewise linear function through (known, values), rows by rows, constant outside."""
-    count = values.shape[-1]
-    if count == 1:
-        return values.expand_as(at)
-    right = torch.searchsorted(known.contiguous(), at.contiguous()).clamp(1, count - 1)
-    left = right - 1
-    low, high = known.gather(-1, left), known.gather(-1, right)
-    part = ((at - low) / (high - low).clamp_min(1e-30)).clamp(0, 1)
-    below, above = values.gather(-1, left), values.gather(-1, right)
-    return below + part * (above - below)
+    return summed / summed[..., -1:].clamp_min(1e-30)
 
 
 @LOSSES.register("histogram")
@@ -110,7 +97,7 @@ class Histogram(Loss):
     relative 1 / sum of squares of R          0 is equal, 1 is a picture without features
     ======== ================================ ==========================================
 
-    Source: Risser, Wilmot & Barnes 2017, eq. 4-6.
+    Source: Risser, Wilmot & Barnes 2017.
 
     Cost: one sort of the features, C H W log(H W); memory for three copies of them.
 
@@ -158,15 +145,14 @@ class SlicedWasserstein(Loss):
     The directions are a function of ``seed``; the engine asks for a new seed each step, except
     for L-BFGS, which needs an objective that stands still.
 
-    Source: Heitz, Vanhoey, Chambon & Belcour 2021, eq. 5-7; Bonneel et al. 2015.
+    Source: Heitz, Vanhoey, Chambon & Belcour 2021; Bonneel et al. 2015.
 
     Cost: K C M multiply-adds and K sorts of M values, M at most ``samples``; memory K M.
 
     Blends: mixture of the distributions, a picture that holds both.
 
     Deviations: the source projects on C directions and looks at all positions; here K and the
-    number of positions are bounded, and all positions are seen over the steps. Where numbers of
-    positions differ, quantiles are interpolated; the source repeats samples.
+    number of positions are bounded, and all positions are seen over the steps.
 
     Attributes:
         projections: K, the number of directions.
@@ -211,7 +197,9 @@ class SlicedWasserstein(Loss):
 
     def _directions(self, like: Tensor) -> Tensor:
         random = torch.Generator().manual_seed(self.seed)
-        drawn = torch.randn(self.projections, like.shape[1], generator=random, dtype=torch.float64)
+        drawn = torch.randn(
+            self.projections, like.shape[1], generator=random, dtype=torch.float64, device="cpu"
+        )
         directions: Tensor = drawn / drawn.norm(dim=1, keepdim=True).clamp_min(1e-12)
         return directions.to(like)
 

@@ -43,7 +43,10 @@ class _TraceRoot(torch.autograd.Function):
     def forward(ctx: Any, matrix: Tensor) -> Tensor:
         """(B, C, C) to (B,)."""
         values, vectors = torch.linalg.eigh(matrix)
-        roots = values.clamp_min(0).sqrt()
+        # What rounding leaves of eigenvalues that are 0 has large roots and means nothing.
+        noise = 8 * matrix.shape[-1] * torch.finfo(matrix.dtype).eps
+        real = values > noise * values.amax(-1, keepdim=True)
+        roots = torch.where(real, values, 0).clamp_min(0).sqrt()
         ctx.save_for_backward(roots, vectors)
         total: Tensor = roots.sum(-1)
         return total
@@ -52,9 +55,7 @@ class _TraceRoot(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         """(B,) to (B, C, C)."""
         roots, vectors = ctx.saved_tensors
-        noise = (torch.finfo(roots.dtype).eps * roots.shape[-1]) ** 0.5
-        real = roots > noise * roots.amax(-1, keepdim=True)
-        inverse = torch.where(real, 0.5 / roots.clamp_min(1e-300), 0.0)
+        inverse = torch.where(roots > 0, 0.5 / roots, 0.0)
         slope: Tensor = grads[0][:, None, None] * ((vectors * inverse[:, None, :]) @ vectors.mT)
         return slope
 
@@ -132,7 +133,7 @@ class Wasserstein(SumLoss):
 
 
 def _raised(matrix: Tensor, ridge: float) -> Tensor:
-    return matrix + ridge * torch.eye(matrix.shape[-1]).to(matrix) if ridge else matrix
+    return matrix + ridge * torch.diag_embed(matrix.new_ones(matrix.shape[-1])) if ridge else matrix
 
 
 def _trace(matrix: Tensor) -> Tensor:
