@@ -40,7 +40,9 @@ def result(photo, painting) -> impasto.Result:
 
 
 def test_inventory():
-    assert impasto.__all__ == ["ImpastoError", "Result", "__version__", "stylize", "stylize_steps"]
+    assert impasto.__all__ == [
+        *("ImpastoError", "Result", "__version__", "inspect", "stylize", "stylize_steps")
+    ]
     assert set(impasto.__all__) <= set(dir(impasto))
     for name in impasto.__all__:
         assert getattr(impasto, name) is not None
@@ -50,7 +52,7 @@ def test_inventory():
 
 def test_inventory_of_rooms():
     assert importlib.import_module("impasto.events").__all__ == [
-        *("Event", "Finished", "Saved", "ScaleStarted", "Started", "Step")
+        *("Event", "Finished", "Saved", "ScaleStarted", "Started", "Step", "Table")
     ]
     assert importlib.import_module("impasto.specs").__all__ == [
         *("InspectSpec", "OutputSpec", "Spec", "StylizeSpec")

@@ -37,18 +37,16 @@ class FeatureMap:
     """One channel of a layer.
 
     Attributes:
-        channel: Its index.
+        channel: Its index; -1 is all channels of a layer without positions.
         values: (H', W'), at most :data:`KEPT` px long: area means where the layer is larger.
         min: Of the channel at full resolution.
         max: Likewise.
-        peak: Row and column of the greatest magnitude, at full resolution.
     """
 
     channel: int
     values: FloatArray
     min: float
     max: float
-    peak: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,15 +230,7 @@ def _inner_moments(features: Tensor) -> tuple[Tensor, Tensor]:
 
 def _map(plane: Tensor, channel: int) -> FeatureMap:
     """The feature map ``plane`` (H, W)."""
-    height, width = plane.shape
-    place = int(plane.abs().argmax())
-    return FeatureMap(
-        channel,
-        _reduced(plane),
-        float(plane.min()),
-        float(plane.max()),
-        (place // width, place % width),
-    )
+    return FeatureMap(channel, _reduced(plane), float(plane.min()), float(plane.max()))
 
 
 def _reduced(plane: Tensor) -> FloatArray:
@@ -254,12 +244,10 @@ def _reduced(plane: Tensor) -> FloatArray:
 
 
 def _vector(features: Tensor) -> FeatureMap:
-    """A layer without positions: its channels side by side, as a nearly square picture."""
+    """A layer without positions: its channels side by side, (1, C)."""
     flat = features.flatten()
-    width = int(np.ceil(len(flat) ** 0.5))
-    padded = torch.full((-(-len(flat) // width) * width,), float("nan"))
-    padded[: len(flat)] = flat
-    return FeatureMap(-1, padded.view(-1, width).numpy(), float(flat.min()), float(flat.max()), (0, 0))
+    values: FloatArray = np.array(flat[None].numpy(), copy=True)
+    return FeatureMap(-1, values, float(flat.min()), float(flat.max()))
 
 
 def _histogram(features: Tensor) -> npt.NDArray[np.int64]:
