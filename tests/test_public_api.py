@@ -92,10 +92,12 @@ def test_result(result, photo):
     assert 0 <= result.array.min() < result.array.max() <= 1
     assert result.alpha is None
     assert len(result.losses) == 2
+    terms = [term["name"] for term in result.settings["terms"] if term["weight"]]
+    assert {"content", "style"} <= set(terms)
     for i, row in enumerate(result.losses, 1):
-        assert list(row) == ["scale", "step", "content", "style", "tv", "loss"]
+        assert set(row) == {"scale", "step", *terms, "loss"}
         assert (row["scale"], row["step"]) == (0, i)
-        assert row["loss"] == pytest.approx(row["content"] + row["style"] + row["tv"])
+        assert row["loss"] == pytest.approx(sum(row[term] for term in terms))
     assert result.settings["size"] == 64
     assert result.seconds > 0
     assert result.metadata["spec"]["content"] == "<content>"

@@ -218,9 +218,15 @@ def _check_output(output: OutputSpec, inputs: Iterable[Any], others: Iterable[st
         raise UsageError(
             "there is no checkpoint to resume without an output file", hint="name one with -o"
         )
-    for beside in (output.log, output.plot):
-        if beside is not None:
-            _check_target(beside, [*inputs, path], output, "PNG")
+    for record in (output.log, output.plot):
+        if (
+            record is not None
+            and path is not None
+            and Path(record).resolve() == Path(path).resolve()
+        ):
+            raise UsageError(f"{record} is the output already", hint="choose another name")
+        if record is not None:
+            _check_target(record, inputs, output, "PNG")
     if path is None:
         return
     _check_target(path, inputs, output)
@@ -244,8 +250,6 @@ def _check_target(
     images.check_writable(path, force=output.force or output.resume, format=format)
     if path == STDOUT:
         return
-    if output.output not in (None, path) and Path(path) == Path(str(output.output)):
-        raise UsageError(f"{path} is the output already", hint="choose another name")
     for name in others if _is_file(path) else ():
         if isinstance(name, str | Path) and _is_file(name) and Path(name).samefile(path):
             raise UsageError(

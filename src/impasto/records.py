@@ -46,7 +46,7 @@ def read_log(path: Path) -> list[Row]:
             if path.suffix.lower() == ".csv":
                 return [_numbers(row) for row in csv.DictReader(file) if None not in row.values()]
             return [_numbers(json.loads(line)) for line in file if line.endswith("\n")]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not a log of losses", hint="remove it") from error
 
 

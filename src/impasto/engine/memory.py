@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from impasto.backbones import Backbone
 from impasto.engine.objective import IMAGE
 from impasto.engine.optimise import Optimiser
+from impasto.engine.tiles import Tiling
 from impasto.errors import ResourceError
 
 #: Interpreter, torch and the default backbone's weights, in bytes.
@@ -75,6 +76,26 @@ def estimate(backbone: Backbone, layers: Iterable[str], optimiser: Optimiser, pi
     """Peak bytes of a run on a picture of ``pixels`` pixels, untiled."""
     per_pixel = activation_bytes(backbone, layers) + optimiser_bytes(optimiser)
     return BASE + per_pixel * pixels
+
+
+def estimate_tiled(
+    backbone: Backbone,
+    layers: Sequence[str],
+    optimiser: Optimiser,
+    size: tuple[int, int],
+    tile: int,
+) -> float:
+    """Peak bytes of a run on a picture of ``size`` (height, width) in tiles of ``tile`` px.
+
+    Activations of one tile with its halo; for the whole picture the optimiser's state and, while
+    targets are made, every layer's features.
+    """
+    tiling = Tiling(backbone, tile, tuple(n for n in layers if n != IMAGE))
+    edge = tile + tiling.grid + 2 * tiling.halo
+    seen = min(edge, size[0]) * min(edge, size[1])
+    taps = [backbone.table[backbone.resolve(n)] for n in tiling.layers]
+    whole = sum(4 * tap.channels / tap.stride**2 for tap in taps) + optimiser_bytes(optimiser)
+    return BASE + activation_bytes(backbone, layers) * seen + whole * size[0] * size[1]
 
 
 def available(device: torch.device) -> float | None:

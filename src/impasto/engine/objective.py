@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -73,7 +73,17 @@ class Goal:
     share: float = 1.0
 
 
-def features_of(backbone: Backbone, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+class Eyes(Protocol):
+    """What features are asked of: a backbone, or something that sees as one does."""
+
+    def taps(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """As :meth:`impasto.backbones.Backbone.taps`."""
+
+    def min_size(self, layers: Iterable[str]) -> int:
+        """As :meth:`impasto.backbones.Backbone.min_size`."""
+
+
+def features_of(backbone: Eyes, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
     """The taps of ``image`` at ``layers``, among which may be :data:`IMAGE`."""
     taps = backbone.taps(image, [n for n in layers if n != IMAGE])
     return taps | {IMAGE: image} if IMAGE in layers else taps
@@ -82,7 +92,7 @@ def features_of(backbone: Backbone, image: Tensor, layers: Sequence[str]) -> dic
 @torch.no_grad()
 def goal_for(
     term: Term,
-    backbone: Backbone,
+    backbone: Eyes,
     images: Sequence[Tensor],
     blend: Sequence[float],
     maps: dict[str, Tensor] | None = None,
@@ -125,9 +135,7 @@ def _views(
     return large or [(image, weight)]
 
 
-def _targets(
-    term: Term, backbone: Backbone, image: Tensor, weight: Tensor | None
-) -> dict[str, Target]:
+def _targets(term: Term, backbone: Eyes, image: Tensor, weight: Tensor | None) -> dict[str, Target]:
     """The targets of one picture, per layer or one at :data:`JOINT`."""
     features = features_of(backbone, image, term.layers)
 

@@ -142,7 +142,7 @@ class LaplacianPixels:
 
 def laplacian_levels(image: Tensor, levels: int) -> list[Tensor]:
     """``image`` (B, C, H, W) taken apart, fine to coarse; edges are halved, rounded up."""
-    found = []
+    found: list[Tensor] = []
     while len(found) < levels - 1 and max(image.shape[-2:]) > 1:
         height, width = image.shape[-2:]
         smaller = resize(image, ((height + 1) // 2, (width + 1) // 2))

@@ -44,7 +44,7 @@ CROWSON = Recipe(
         "mean": "as the weights come",
         "pooling": "style_transfer.py: max",
         "padding": "style_transfer.py: replicate",
-        "terms.content": "style_transfer.py: weight 0.015, layer 22 = relu4_2, ScaledMSELoss",
+        "terms.content": "style_transfer.py: content_weight 0.015, layer 22, ScaledMSELoss",
         "terms.style": "style_transfer.py: StyleLossW2, eps 1e-4",
         "terms.style.layer_weights": "style_transfer.py: 256, 64, 16, 4, 1 over their sum",
         "terms.tv": "style_transfer.py: tv_weight 2",
@@ -56,6 +56,7 @@ CROWSON = Recipe(
         "size": "style_transfer.py: end_scale 512",
         "schedule": "style_transfer.py: min_scale 128, by the square root of 2",
         "schedule.first": "style_transfer.py: initial_iterations 1000",
+        "schedule.steps": "impasto, but for the published ones",
         "schedule.steps.published": "style_transfer.py: iterations 500",
     },
     deviations="The root in the Wasserstein distance is exact, where the source iterates. Adam's "

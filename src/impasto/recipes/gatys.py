@@ -32,7 +32,9 @@ GATYS = Recipe(
         ratio=1.0,
         steps={"draft": (60,), "good": (200,), "best": (500,), "published": (500,)},
     ),
-    stand_in=StandIn(terms=_STAND_IN),
+    stand_in=StandIn(
+        terms=(content("relative", 1.0), gram("hw", "relative", 12.0), tv(8.0)),
+    ),
     sources={
         "backbone": "section 2: VGG-19, weights scaled so that mean activations are 1",
         "twins": "the same weights in other files",
@@ -50,7 +52,8 @@ GATYS = Recipe(
         "clamp": "not printed",
         "size": "section 3: about 512 px",
         "schedule": "one size",
-        "schedule.steps": "not printed; 500 as in the notebook",
+        "schedule.steps": "impasto, but for the published ones",
+        "schedule.steps.published": "not printed; 500 as in the notebook",
     },
     deviations="The layers are taken after their ReLU, as the authors' code does. "
     "`gatys2016-notebook` is what that code computes.",
@@ -91,6 +94,7 @@ NOTEBOOK = Recipe(
         "size": "notebook: 800 px",
         "schedule": "notebook: 512 px, then 800 px",
         "schedule.smallest": "impasto",
+        "schedule.steps": "impasto, but for the published ones",
         "schedule.steps.published": "notebook: 500, then 200",
     },
     deviations="Sizes are of the longest side. One evaluation a step, on the same path as torch's "
@@ -130,7 +134,8 @@ CONTROLLING = Recipe(
         "size": "section 6: 1024 px",
         "schedule": "section 6: 500 px, then 1024 px",
         "schedule.smallest": "impasto",
-        "schedule.steps": "as in the notebook of 2016",
+        "schedule.steps": "impasto, but for the published ones",
+        "schedule.steps.published": "as in the notebook of 2016",
     },
     deviations="The controls are options of every recipe: guidance maps --mask and --style-mask; "
     "colour --colors content (luminance only) and --colors match (mean and covariance); scale "

@@ -25,7 +25,8 @@ _SOURCES = {
     "clamp": "S5: clipped when shown",
     "size": "impasto; S5 leaves it open",
     "schedule": "S5: one size",
-    "schedule.steps": "S5: N epochs of one step, 20 evaluations each; 15 epochs are impasto's",
+    "schedule.steps": "impasto, but for the published ones",
+    "schedule.steps.published": "S5: N epochs of 20 evaluations; 15 epochs are impasto's",
 }
 
 AS_CODED = Recipe(
@@ -44,7 +45,7 @@ AS_CODED = Recipe(
         steps={"draft": (40,), "good": (100,), "best": (300,), "published": (300,)},
     ),
     stand_in=StandIn(
-        terms=(content("relative", 1.0), gram("hw", "relative", 10.0, ("relu4_4",)), tv(2.0)),
+        terms=(content("relative", 1.0), gram("hw", "relative", 100.0, ("relu4_4",)), tv(5.0)),
     ),
     sources=_SOURCES
     | {"terms.style.layers": "S5 as coded: of five layers the loop keeps the last, index 25"},

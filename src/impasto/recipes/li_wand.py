@@ -39,7 +39,7 @@ LI_WAND = Recipe(
     stand_in=StandIn(
         terms=(
             content("relative", 1.0),
-            style("mrf", 4.0, _LAYERS, patch=3, stride=2, scale="relative"),
+            style("mrf", 3.0, _LAYERS, patch=3, stride=2, scale="relative"),
             tv(5.0),
         ),
     ),
@@ -61,6 +61,7 @@ LI_WAND = Recipe(
         "size": "the authors' code: 384 px",
         "schedule": "the authors' code: 3 resolutions, each twice the one before",
         "schedule.smallest": "impasto",
+        "schedule.steps": "impasto, but for the published ones",
         "schedule.steps.published": "the authors' code: 100 each",
     },
     deviations="The painting is not rotated or scaled; a recipe file can set `rotations` and "

@@ -44,6 +44,7 @@ NEURAL_STYLE = Recipe(
         "clamp": "neural_style.lua: clipped when saved",
         "size": "neural_style.lua: -image_size 512",
         "schedule": "one size",
+        "schedule.steps": "impasto, but for the published ones",
         "schedule.steps.published": "neural_style.lua: -num_iterations 1000",
     },
     deviations="The value of the total variation is part of the reported loss; in the source only "

@@ -85,6 +85,7 @@ STROTSS = Recipe(
         "size": "section 3.3: 512 px",
         "schedule": "section 3.3: 64 px, doubled to 512 px",
         "schedule.final_lr": "section 3.3: 1e-3 at the last scale",
+        "schedule.steps": "impasto, but for the published ones",
         "schedule.steps.published": "section 3.3: 250 each",
     },
     deviations="The objective is not divided by 2 + alpha + 1/alpha, a constant at each scale, "

@@ -13,7 +13,7 @@ SURVEY = Recipe(
     backbone="vgg19.tv_in1k",
     terms=(content("half", 1.0), gram("2chw", "sum", 1e6)),
     optimizer=OptimizerSpec(name="sgd", lr=2000.0),
-    init="noise",
+    init="noise:uniform:20",
     clamp=True,
     size=512,
     schedule=Schedule(
@@ -38,7 +38,7 @@ SURVEY = Recipe(
         "terms.style.layer_weights": "S4: lambda_l; equal ones are impasto's choice",
         "optimizer": "impasto, for an objective that is 1 at the start",
         "optimizer.name": "S4: gradient descent",
-        "init": "S4",
+        "init": "S4: noise; its size is impasto's choice",
         "clamp": "impasto; S4 leaves it open",
         "size": "impasto; S4 leaves it open",
         "schedule": "impasto; S4 leaves it open",

@@ -22,7 +22,7 @@ TF_TUTORIAL = Recipe(
         steps={"draft": (60,), "good": (200,), "best": (500,), "published": (1000,)},
     ),
     stand_in=StandIn(
-        terms=(content("relative", 1.0, "relu5_2"), gram("hw", "relative", 30.0), tv(5.0)),
+        terms=(content("relative", 1.0, "relu5_2"), gram("hw", "relative", 15.0), tv(30.0)),
         optimizer=OptimizerSpec(lr=0.02, betas=(0.99, 0.999), eps=1e-8, eps_hat=True),
     ),
     sources={
@@ -44,6 +44,7 @@ TF_TUTORIAL = Recipe(
         "clamp": "S3: every step to [0, 1]",
         "size": "S3: longest side 512",
         "schedule": "S3: one size",
+        "schedule.steps": "impasto, but for the published ones",
         "schedule.steps.published": "S3: 10 epochs of 100 steps",
     },
     deviations="S3's text recommends L-BFGS but codes Adam; --optimizer lbfgs does the former.",

@@ -26,7 +26,7 @@ TF_VGG19 = Recipe(
         steps={"draft": (100,), "good": (300,), "best": (1000,), "published": (5000,)},
     ),
     stand_in=StandIn(
-        terms=(content("relative", 1.0), gram("hw", "relative", 40.0), tv(5.0)),
+        terms=(content("relative", 1.0), gram("hw", "relative", 40.0), tv(10.0)),
     ),
     sources={
         "backbone": "S1: imagenet-vgg-verydeep-19.mat",
@@ -45,6 +45,7 @@ TF_VGG19 = Recipe(
         "clamp": "S1: clipped when saved",
         "size": "S1: 800 x 600",
         "schedule": "S1: one size",
+        "schedule.steps": "impasto, but for the published ones",
         "schedule.steps.published": "S1",
     },
     deviations="The picture keeps the photo's aspect and the painting its own; in S1 both are "

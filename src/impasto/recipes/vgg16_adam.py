@@ -31,8 +31,8 @@ VGG16_ADAM = Recipe(
     stand_in=StandIn(
         terms=(
             content("relative", 1.0, "relu1_2", "relu2_2"),
-            gram("hw", "relative", 2.0, _STYLE),
-            tv(2.0),
+            gram("hw", "relative", 1.0, _STYLE),
+            tv(20.0),
         ),
     ),
     sources={
@@ -52,6 +52,7 @@ VGG16_ADAM = Recipe(
         "clamp": "S2: clipped to 0-255 when saved",
         "size": "S2: 668 x 668",
         "schedule": "S2: one size",
+        "schedule.steps": "impasto, but for the published ones",
         "schedule.steps.published": "S2",
     },
     deviations="The picture keeps the photo's aspect; in S2 everything is squeezed to a square. "

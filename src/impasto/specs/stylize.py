@@ -117,12 +117,13 @@ class StylizeSpec(Spec):
     colors: Literal["style", "content", "match", "histogram", "recolor"] = Field(
         "style",
         description="style: the painting's; content: the photo's colours with the painting's "
-        "light and dark; match: the painting is first recoloured like the photo, by mean and "
+        "strokes; match: the painting is first recoloured like the photo, by mean and "
         "covariance; histogram: likewise, by histograms; recolor: the photo's light and dark "
         "with the painting's colours.",
     )
     color_space: Literal["lab", "yiq", "oklab"] = Field(
-        "lab", description="Where light and colour are told apart, for content and recolor."
+        "lab",
+        description="Where light and colour are told apart, for content, recolor and histogram.",
     )
     alpha: float = Field(
         1.0, ge=0, le=1, description="Strength: 0 gives the photo, 1 the result, between a blend."
@@ -130,6 +131,13 @@ class StylizeSpec(Spec):
     tile: str = Field("auto", description="Work in tiles of N px to save memory: auto, off or N.")
     seed: int = Field(0, ge=0, lt=2**63, description="Equal seeds give equal pictures.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+
+    @field_validator("tile")
+    @classmethod
+    def _tile(cls, value: str) -> str:
+        if value not in ("auto", "off") and not (value.isdecimal() and int(value) >= 64):
+            raise ValueError("must be auto, off or a number of px, 64 or more")
+        return value
 
     @field_validator("style_blend", "style_layer_weights")
     @classmethod
@@ -185,7 +193,7 @@ class StylizeSpec(Spec):
             raise ValueError("mask and numbered style-layers exclude each other")
         if self.style_blend is not None and self.numbered_layers():
             raise ValueError("style-blend and numbered style-layers exclude each other")
-        if self.palette_from is not None and self.colors in ("match", "histogram"):
+        if self.palette_from is not None and self.colors in ("content", "match", "histogram"):
             raise ValueError(f"palette-from and colors {self.colors} exclude each other")
         return self
 

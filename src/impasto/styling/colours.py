@@ -25,10 +25,11 @@ def recoloured(paintings: Sequence[Tensor], photo: Tensor, spec: StylizeSpec) ->
     if spec.palette_from is not None:
         model = paintings[spec.palette_from - 1]
         return [p if p is model else clip_gamut(match_mean_cov(p, model)) for p in paintings]
-    if spec.colors == "match":
+    if spec.colors in ("match", "content"):
+        # For content, so that the light of the result has the contrast of the photo's.
         return [clip_gamut(match_mean_cov(p, photo)) for p in paintings]
     if spec.colors == "histogram":
-        return [match_histogram(p, photo) for p in paintings]
+        return [match_histogram(p, photo, spec.color_space) for p in paintings]
     return list(paintings)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from impasto.backbones import DEFAULT, Backbone, load, weights
+from impasto.backbones import DEFAULT, Backbone, Preprocessing, load, weights
 from impasto.losses import LOSSES
 from impasto.recipes import Recipe, TermSpec
 from impasto.specs import StylizeSpec
@@ -84,16 +83,17 @@ def _on(backbone: Backbone, term: TermSpec, asked: Iterable[str], notes: list[st
     notes.append(f"{term.name} on {backbone.name}: {', '.join(moved)}")
     changes: dict[str, object] = {"layers": tuple(dict.fromkeys(names))}
     if not LOSSES.get(term.loss).joint and (term.layer_weights or len(set(names)) < len(names)):
-        sums: Counter[str] = Counter()
-        for name, share in zip(
-            names, term.layer_weights or [1 / len(names)] * len(names), strict=True
-        ):
-            sums[name] += share  # type: ignore[assignment]
-        changes["layer_weights"] = tuple(float(v) for v in sums.values())
+        shares = term.layer_weights or (1 / len(names),) * len(names)
+        sums = dict.fromkeys(names, 0.0)
+        for name, share in zip(names, shares, strict=True):
+            sums[name] += share
+        changes["layer_weights"] = tuple(sums.values())
     return term.model_copy(update=changes)
 
 
-def _with_mean(backbone: Backbone, mean: tuple[float, float, float]) -> object:
+def _with_mean(backbone: Backbone, mean: tuple[float, float, float]) -> Preprocessing:
+    """The network's preprocessing with the mean pixel ``mean``, RGB in 0-255."""
     known = backbone.preprocessing
-    scaled = tuple(m * known.scale / 255 for m in mean)
-    return replace(known, mean=scaled if known.channels == "rgb" else scaled[::-1])
+    red, green, blue = (m * known.scale / 255 for m in mean)
+    rgb = known.channels == "rgb"
+    return replace(known, mean=(red, green, blue) if rgb else (blue, green, red))

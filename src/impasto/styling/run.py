@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone
-from impasto.engine import memory
 from impasto.engine.devices import pick_device
-from impasto.engine.objective import IMAGE, Objective
+from impasto.engine.objective import IMAGE
 from impasto.engine.optimise import Optimisation, Optimiser
 from impasto.engine.pixels import Frame, LaplacianPixels, Pixels, PlainPixels
 from impasto.engine.scales import Scale, pyramid
@@ -24,7 +23,7 @@ from impasto.images.resize import fit_size, resize, resize_map
 from impasto.images.tensors import from_tensor, to_tensor
 from impasto.recipes import Recipe, write_recipe
 from impasto.specs import StylizeSpec
-from impasto.styling import network, starts
+from impasto.styling import network, starts, tiling
 from impasto.styling.colours import finished, recoloured
 from impasto.styling.goals import Paintings, goals_at
 from impasto.styling.guides import Guides
@@ -65,7 +64,7 @@ class Stylization:
         self.backbone = backbone.to(self.device)
         layers = _layers(recipe)
         self.scales = _scales(recipe, size, self.backbone, layers)
-        self._check_memory(layers)
+        self._tile = self._choose_tile(layers)
         self._run: Optimisation | None = None
         self._index = 0
         self._resumed: dict[str, Any] | None = None
@@ -148,9 +147,10 @@ class Stylization:
         start = (
             self._frame.pad(self._start(size)) if coarser is None else next_canvas(coarser.image())
         )
+        tile = self._tile if self._tile and max(size) > self._tile else None
         goals = goals_at(
             terms_at(self.recipe.terms, index),
-            self.backbone,
+            tiling.eyes(self.backbone, tile),
             self._frame.pad(resize(self._photo, size)),
             self._paintings,
             self._guides.areas_at(size, self._frame),
@@ -158,7 +158,9 @@ class Stylization:
         )
         run = Optimisation(
             self._pixels(start),
-            Objective(self.backbone, goals, normalize_gradients=self.recipe.normalize_gradients),
+            tiling.objective(
+                self.backbone, goals, tile, normalize_gradients=self.recipe.normalize_gradients
+            ),
             self._optimiser_at(index),
             scale.steps,
         )
@@ -195,13 +197,10 @@ class Stylization:
         size = (self.scales[self._index].height, self.scales[self._index].width)
         return resize_map(torch.tensor(alpha)[None, None], size)[0, 0].numpy()
 
-    def _check_memory(self, layers: list[str]) -> None:
-        last = self.scales[-1]
-        margin = 2 * self.recipe.margin
-        pixels = (last.height + margin) * (last.width + margin)
-        need = memory.estimate(self.backbone, layers, self.optimiser, pixels)
-        longest = max(last.height, last.width)
-        memory.check_fits(need, memory.available(self.device), pixels, longest)
+    def _choose_tile(self, layers: list[str]) -> int | None:
+        last, margin = self.scales[-1], 2 * self.recipe.margin
+        size = (last.height + margin, last.width + margin)
+        return tiling.choose(self.spec.tile, self.recipe, self.backbone, layers, size, self.device)
 
 
 def _layers(recipe: Recipe) -> list[str]:
