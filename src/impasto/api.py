@@ -110,8 +110,7 @@ def with_options(*specs: type[Spec]) -> Callable[[F], F]:
         names = {p.name for p in own}
         fields = {n: f for spec in specs for n, f in spec.model_fields.items() if n not in names}
         more = [
-            Parameter(name, Parameter.KEYWORD_ONLY, default=f.default)
-            for name, f in fields.items()
+            Parameter(name, Parameter.KEYWORD_ONLY, default=f.default) for name, f in fields.items()
         ]
         function.__signature__ = plain.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
         return function

@@ -207,9 +207,7 @@ def renamed(spec: Spec, names: Mapping[str, str]) -> Spec:
     return spec.model_copy(update=changes)
 
 
-def _check_output(
-    output: OutputSpec, inputs: Iterable[Any], others: Iterable[str] = ()
-) -> None:
+def _check_output(output: OutputSpec, inputs: Iterable[Any], others: Iterable[str] = ()) -> None:
     """Everything about the output that can be known before anything heavy is loaded.
 
     Some of ``inputs`` are names of files; the output must not be one of these. ``others`` are
