@@ -29,6 +29,7 @@ from impasto.specs import OutputSpec, Spec
 
 if TYPE_CHECKING:
     from impasto.images import Picture
+    from impasto.records import Log
 
 #: Seconds between checkpoints while a job runs.
 CHECKPOINT_SECONDS = 60.0
@@ -74,6 +75,7 @@ class Job(Protocol):
 #: :data:`Read` and gives a :class:`Job`.
 VERBS: Registry[tuple[str, str]] = Registry("verb")
 VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.styling:prepare"))
+VERBS.add("inspect", ("impasto.specs:InspectSpec", "impasto.inspecting:prepare"))
 
 
 def spec_type(verb: str) -> type[Spec]:
@@ -100,7 +102,7 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
             anything else that :func:`impasto.images.load` takes. The record keeps the names.
     """
     sources = sources or {}
-    _check_output(output, [sources.get(n, n) for n in strings(spec)])
+    _check_output(output, [sources.get(n, n) for n in strings(spec)], spec.others())
     make: Callable[[Spec, Read], Job] = imported(VERBS.get(verb_of(spec))[1])
     job = make(spec, reader(output.max_pixels, sources))
     if output.resume:
@@ -141,6 +143,7 @@ def run(
     """
     output = output or OutputSpec.build()
     job = prepare(spec, output, sources)
+    log = _log(output)
     begun = saved = time.monotonic()
     done = False
     try:
@@ -148,6 +151,10 @@ def run(
             if isinstance(event, Finished):
                 event = _save(job, spec, output, event)
                 done = True
+                yield from _others(output, event)
+                yield from _close_log(log, output)
+            if isinstance(event, Step) and log is not None:
+                log.add(event)
             yield event
             if isinstance(event, Step):
                 yield from _numbered(output, event)
@@ -159,6 +166,7 @@ def run(
             finished = job.finished(time.monotonic() - begun, complete=False)
             _write(job, spec, output, finished, force=True)
             _save_checkpoint(job, spec, output)
+            list(_close_log(log, output))
         raise
 
 
@@ -199,33 +207,56 @@ def renamed(spec: Spec, names: Mapping[str, str]) -> Spec:
     return spec.model_copy(update=changes)
 
 
-def _check_output(output: OutputSpec, inputs: Iterable[Any]) -> None:
+def _check_output(
+    output: OutputSpec, inputs: Iterable[Any], others: Iterable[str] = ()
+) -> None:
     """Everything about the output that can be known before anything heavy is loaded.
 
-    Some of ``inputs`` are names of files; the output must not be one of these.
+    Some of ``inputs`` are names of files; the output must not be one of these. ``others`` are
+    the endings of further pictures beside it.
     """
-    path = output.output
+    path, inputs = output.output, list(inputs)
     if output.resume and path in (None, STDOUT):
         raise UsageError(
             "there is no checkpoint to resume without an output file", hint="name one with -o"
         )
+    for record in (output.log, output.plot):
+        if (
+            record is not None
+            and path is not None
+            and Path(record).resolve() == Path(path).resolve()
+        ):
+            raise UsageError(f"{record} is the output already", hint="choose another name")
+        if record is not None:
+            _check_target(record, inputs, output, "PNG")
     if path is None:
         return
-    from impasto import images
-
-    images.check_writable(path, force=output.force or output.resume)
+    _check_target(path, inputs, output)
     if path == STDOUT:
         return
-    for name in inputs if _is_file(path) else ():
-        if isinstance(name, str | Path) and _is_file(name) and Path(name).samefile(path):
-            raise UsageError(
-                f"{path} is an input; writing there would destroy it", hint="choose another name"
-            )
+    for inner in others:
+        _check_target(str(other_path(path, inner)), inputs, output)
     if output.resume and not checkpoint_path(path).exists():
         raise InputError(
             f"no checkpoint {checkpoint_path(path)}",
             hint="start without --resume; a stopped run leaves one",
         )
+
+
+def _check_target(
+    path: str, others: Iterable[Any], output: OutputSpec, format: str | None = None
+) -> None:
+    """Whether ``path`` can be written and is none of ``others``, some of which name files."""
+    from impasto import images
+
+    images.check_writable(path, force=output.force or output.resume, format=format)
+    if path == STDOUT:
+        return
+    for name in others if _is_file(path) else ():
+        if isinstance(name, str | Path) and _is_file(name) and Path(name).samefile(path):
+            raise UsageError(
+                f"{path} is an input; writing there would destroy it", hint="choose another name"
+            )
 
 
 def _is_file(name: str | Path) -> bool:
@@ -246,6 +277,11 @@ def beside(path: Path, inner: str, ending: str) -> Path:
         digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
         name = f"impasto-{digest}{inner}{ending}"
     return path.with_name(name)
+
+
+def other_path(output: str, inner: str) -> Path:
+    """Where a further picture goes: ``NAME-invert.EXT`` beside ``NAME.EXT``."""
+    return beside(Path(output), inner, Path(output).suffix)
 
 
 def _save(job: Job, spec: Spec, output: OutputSpec, event: Finished) -> Finished:
@@ -269,7 +305,15 @@ def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: 
         metadata=metadata(job, spec, complete=event.complete),
         force=force,
     )
+    for inner, image in event.others.items() if output.output != STDOUT else ():
+        images.save(image, other_path(output.output, inner), force=force)
     return output.output
+
+
+def _others(output: OutputSpec, event: Finished) -> Iterator[Saved]:
+    if output.output not in (None, STDOUT):
+        for inner in event.others:
+            yield Saved(str(other_path(str(output.output), inner)), "picture")
 
 
 def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:
@@ -283,6 +327,33 @@ def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:
     path = beside(target, f"-{event.scale + 1}-{event.index:05d}", target.suffix)
     images.save(images.from_tensor(event.image()), path, force=True)
     yield Saved(str(path), "picture")
+
+
+def _log(output: OutputSpec) -> Log | None:
+    if output.log is None and output.plot is None:
+        return None
+    from impasto.records import Log
+
+    return Log(None if output.log is None else Path(output.log), resume=output.resume)
+
+
+def _close_log(log: Log | None, output: OutputSpec) -> Iterator[Saved]:
+    """Close the file, draw the curves."""
+    if log is None:
+        return
+    log.close()
+    if output.log is not None:
+        yield Saved(output.log, "log")
+    if output.plot is not None:
+        import numpy as np
+
+        from impasto import images
+        from impasto.plots import plot
+
+        title = "" if output.output in (None, STDOUT) else Path(str(output.output)).name
+        curves = np.asarray(plot(log.rows, title), np.float32) / 255
+        images.save(curves, output.plot, force=output.force or output.resume)
+        yield Saved(output.plot, "plot")
 
 
 def _fingerprint(job: Job, spec: Spec) -> str:

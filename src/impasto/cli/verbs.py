@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from impasto import events, jobs
+from impasto.cli.estimate import clock
 from impasto.cli.progress import Progress, make_progress
-from impasto.cli.session import Session
+from impasto.cli.session import Session, write
 from impasto.errors import Cancelled, UsageError
 from impasto.specs import OutputSpec, Spec
 
@@ -54,9 +55,35 @@ def run_job(
         finished = _watch(job, output, session, progress, remarks)
     finally:
         progress.close()
+    session.note(f"{clock(finished.seconds)} in all")
     if output.output != jobs.STDOUT:
+        show_tables(finished.tables, session)
         session.answer(str(finished.path), _summary(finished, progress))
     return finished
+
+
+def show_tables(tables: Iterable[events.Table], session: Session) -> None:
+    """What a job found, on stdout before the path; with ``--json`` it is in the object."""
+    if session.json or not tables:
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    # As wide as they need without a terminal: a file can be scrolled, cut columns are lost.
+    console = Console(highlight=False, emoji=False, markup=False)
+    console = console if console.is_terminal else Console(width=160, highlight=False, markup=False)
+    with console.capture() as caught:
+        for found in tables:
+            table = Table(box=None, pad_edge=False)
+            for place, name in enumerate(found.columns):
+                table.add_column(name, justify="right" if place else "left", no_wrap=True)
+            for row in found.rows:
+                table.add_row(*row)
+            # A title of rich's own is wrapped at the width of the table.
+            console.print(found.title, style="bold", soft_wrap=True)
+            console.print(table)
+            console.print()
+    write("\n".join(line.rstrip() for line in caught.get().splitlines()))
 
 
 def _watch(
@@ -114,4 +141,12 @@ def _summary(finished: events.Finished, progress: Progress) -> dict[str, Any]:
         "losses": progress.losses(),
         "notes": list(progress.notes),
         "settings": dict(finished.settings),
+        **_more(finished),
     }
+
+
+def _more(finished: events.Finished) -> dict[str, Any]:
+    """What only some verbs have: further files, findings."""
+    path = str(finished.path)
+    others = {k.strip("-"): str(jobs.other_path(path, k)) for k in finished.others}
+    return ({"others": others} if others else {}) | dict(finished.report)

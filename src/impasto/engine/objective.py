@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone
 from impasto.errors import UsageError
+from impasto.images.resize import resize_map
 from impasto.losses import Critic, JointLoss, Loss, Target
 from impasto.losses.hypercolumns import finest
 
@@ -72,7 +73,17 @@ class Goal:
     share: float = 1.0
 
 
-def features_of(backbone: Backbone, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+class Eyes(Protocol):
+    """What features are asked of: a backbone, or something that sees as one does."""
+
+    def taps(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """As :meth:`impasto.backbones.Backbone.taps`."""
+
+    def min_size(self, layers: Iterable[str]) -> int:
+        """As :meth:`impasto.backbones.Backbone.min_size`."""
+
+
+def features_of(backbone: Eyes, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
     """The taps of ``image`` at ``layers``, among which may be :data:`IMAGE`."""
     taps = backbone.taps(image, [n for n in layers if n != IMAGE])
     return taps | {IMAGE: image} if IMAGE in layers else taps
@@ -81,28 +92,60 @@ def features_of(backbone: Backbone, image: Tensor, layers: Sequence[str]) -> dic
 @torch.no_grad()
 def goal_for(
     term: Term,
-    backbone: Backbone,
+    backbone: Eyes,
     images: Sequence[Tensor],
     blend: Sequence[float],
     maps: dict[str, Tensor] | None = None,
     share: float = 1.0,
+    weights: Sequence[Tensor | None] = (),
 ) -> Goal:
-    """The goal to resemble ``images``, mixed in the proportions ``blend`` (which sum to 1)."""
+    """The goal to resemble ``images``, mixed in the proportions ``blend`` (which sum to 1).
+
+    Args:
+        term: What is compared, and where.
+        backbone: Whose features count.
+        images: Each (1, 3, H, W).
+        blend: One share per image.
+        maps: Where in the picture the goal holds; see :class:`Goal`.
+        share: See :class:`Goal`.
+        weights: Per image (1, 1, H, W), how much each of its positions counts, or None; empty
+            where all count.
+    """
     need = backbone.min_size(n for n in term.layers if n != IMAGE)
-    rows: list[dict[str, Tensor]] = []
+    found: dict[str, list[Target]] = {}
     shares: list[float] = []
-    for image, part in zip(images, blend, strict=True):
-        views = [v for v in term.loss.views(image) if min(v.shape[-2:]) >= need] or [image]
-        rows += [features_of(backbone, view, term.layers) for view in views]
+    rows = zip(images, blend, weights or [None] * len(images), strict=True)
+    for image, part, weight in rows:
+        views = _views(term.loss, image, weight, need)
+        for view, where in views:
+            for key, target in _targets(term, backbone, view, where).items():
+                found.setdefault(key, []).append(target)
         shares += [part / len(views)] * len(views)
-    if isinstance(term.loss, JointLoss):
-        each = [term.loss.target(tuple(row[n] for n in term.layers)) for row in rows]
-        return Goal(term, {JOINT: _blended(term.loss, each, shares)}, maps or {}, share)
-    targets = {}
-    for layer in term.layers:
-        each = [term.loss.target(row[layer]) for row in rows]
-        targets[layer] = _blended(term.loss, each, shares)
+    targets = {key: _blended(term.loss, each, shares) for key, each in found.items()}
     return Goal(term, targets, maps or {}, share)
+
+
+def _views(
+    loss: Loss | JointLoss, image: Tensor, weight: Tensor | None, need: int
+) -> list[tuple[Tensor, Tensor | None]]:
+    """The pictures that ``loss`` makes of one, with their weights, as far as large enough."""
+    views = loss.views(image)
+    seen = [None] * len(views) if weight is None else loss.views(weight)
+    large = [(v, w) for v, w in zip(views, seen, strict=True) if min(v.shape[-2:]) >= need]
+    return large or [(image, weight)]
+
+
+def _targets(term: Term, backbone: Eyes, image: Tensor, weight: Tensor | None) -> dict[str, Target]:
+    """The targets of one picture, per layer or one at :data:`JOINT`."""
+    features = features_of(backbone, image, term.layers)
+
+    def at(layer: Tensor) -> Tensor | None:
+        return None if weight is None else resize_map(weight, (layer.shape[-2], layer.shape[-1]))
+
+    if isinstance(term.loss, JointLoss):
+        inputs = tuple(features[n] for n in term.layers)
+        return {JOINT: term.loss.target(inputs, at(inputs[finest(inputs)]))}
+    return {n: term.loss.target(features[n], at(features[n])) for n in term.layers}
 
 
 def _blended(loss: Loss | JointLoss, targets: list[Target], shares: list[float]) -> Target:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from impasto.engine.lbfgs import LBFGS
 from impasto.engine.pixels import Pixels
 from impasto.errors import Diverged, UsageError
 
@@ -59,6 +60,8 @@ class Optimiser:
             zero, as TensorFlow and Keras do (Kingma & Ba 2015, the end of section 2).
         scaled: Whether the objective is divided by its first value. Without, eps and the step of
             gradient descent have the size that the source of a method gives them.
+        first: For L-BFGS: root mean square of the first step, in the units of the parameters; 0
+            for torch's rule, which for pictures is a step of nothing.
         history: Curvature pairs that L-BFGS keeps; each costs 24 bytes a pixel.
         average: Decay of the running mean of the iterates that is the result; 0 takes the last
             iterate. The mean is corrected for its start at zero (as Adam's moments are).
@@ -72,6 +75,7 @@ class Optimiser:
     eps_hat: bool = False
     scaled: bool = True
     history: int = 20
+    first: float = 0.0
     average: float = 0.0
     decay: float = 1.0
 
@@ -116,9 +120,9 @@ class Guard:
 class Optimisation:
     """A run in progress: pixels, optimiser, running mean; can be saved and resumed exactly.
 
-    Unless told not to, it divides the objective by its first value, since torch's L-BFGS silently
-    drops curvature pairs of small objectives; reported values are not scaled. An objective that
-    is 0 or not finite at the start leaves the scale at 1.
+    Unless told not to, it divides the objective by its first value, so that step sizes and epsilons
+    mean the same for all; reported values are not divided. Where the first value is 0 or not finite
+    the scale stays 1.
 
     An objective that is :class:`Stepwise` is told of every step. But L-BFGS compares
     gradients of successive steps and needs it to stand still: there it is told of none.
@@ -315,16 +319,7 @@ def _make(settings: Optimiser, parameters: list[Tensor]) -> torch.optim.Optimize
         )
     if settings.name == "sgd":
         return torch.optim.SGD(parameters, lr=settings.lr, foreach=False)
-    # One iteration a step is the same trajectory as torch's default of twenty, with one
-    # evaluation each, and lets the caller stop, save and look after every one.
-    return torch.optim.LBFGS(
-        parameters,
-        lr=settings.lr,
-        max_iter=1,
-        history_size=settings.history,
-        tolerance_grad=0.0,
-        tolerance_change=0.0,
-    )
+    return LBFGS(parameters, settings.lr, settings.history, settings.first)
 
 
 def optimise(

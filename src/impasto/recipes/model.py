@@ -16,8 +16,10 @@ class Data(BaseModel):
 class TermSpec(Data):
     """One term of the objective, by name.
 
-    ``role`` says what it is compared with: the photo, the paintings, or nothing; ``scaling`` is
-    the factor of ``weight`` from each scale to the next finer one, ``weight`` that of the coarsest.
+    ``role`` says what it is compared with: the photo, the paintings, or nothing; ``source`` is
+    the number of the one painting that counts, from 1, where it is not all of them; ``scaling``
+    is the factor of ``weight`` from each scale to the next finer one, ``weight`` that of the
+    coarsest.
     """
 
     name: str
@@ -27,6 +29,7 @@ class TermSpec(Data):
     layers: tuple[str, ...]
     layer_weights: tuple[float, ...] = ()
     weight: float = Field(ge=0)
+    source: int | None = Field(default=None, ge=1)
     scaling: float = Field(default=1.0, gt=0)
 
     @model_validator(mode="after")
@@ -46,6 +49,7 @@ class OptimizerSpec(Data):
     lr: float = Field(default=0.03, gt=0)
     betas: tuple[float, float] = (0.9, 0.99)
     eps: float = Field(default=1e-8, gt=0)
+    first: float = Field(default=0.0, ge=0, le=1)
     eps_hat: bool = False
     scaled: bool = True
     history: int = Field(default=20, ge=1, le=100)

@@ -94,9 +94,10 @@ def terms_at(terms: tuple[TermSpec, ...], index: int) -> tuple[TermSpec, ...]:
 def _override_terms(terms: tuple[TermSpec, ...], spec: StylizeSpec) -> tuple[TermSpec, ...]:
     """Layers go to the leading term of a role; its weight brings those of its role along."""
     terms = _override_role(terms, "content", spec.content_weight, spec.content_layers, None)
-    terms = _override_role(
-        terms, "style", spec.style_weight, spec.style_layers, spec.style_layer_weights
-    )
+    numbered = spec.numbered_layers()
+    layers = tuple(name for _, name in numbered) or spec.style_layers
+    terms = _override_role(terms, "style", spec.style_weight, layers, spec.style_layer_weights)
+    terms = _from_paintings(terms, [number for number, _ in numbered], spec.palette_from)
     if spec.tv_weight is None:
         return terms
     if not any(t.name == "tv" for t in terms):
@@ -134,6 +135,46 @@ def _override_role(
         changes["layer_weights"] = layer_weights
     changed[terms.index(lead)] = lead.model_copy(update=changes)
     return tuple(changed)
+
+
+def _from_paintings(
+    terms: tuple[TermSpec, ...], numbers: list[int], palette: int | None
+) -> tuple[TermSpec, ...]:
+    """Divide the leading style term by the paintings that supply its layers.
+
+    Args:
+        terms: Of the recipe.
+        numbers: The painting of each layer of the leading term; empty: all paintings, blended.
+        palette: The painting of the terms that see the picture itself; without, that of the
+            first layer.
+    """
+    lead = next((t for t in terms if t.role == "style"), None)
+    if lead is None or not (numbers or palette):
+        return terms
+    colours = palette or numbers[0]
+    done: list[TermSpec] = []
+    for term in terms:
+        if term is lead and numbers:
+            done += _divided(lead, numbers)
+        elif term.role == "style" and (numbers or set(term.layers) == {"image"}):
+            done.append(term.model_copy(update={"source": colours}))
+        else:
+            done.append(term)
+    return tuple(done)
+
+
+def _divided(term: TermSpec, numbers: list[int]) -> list[TermSpec]:
+    """One term of the same name per painting; together they weigh what ``term`` does."""
+    parts = []
+    for number in dict.fromkeys(numbers):
+        mine = [i for i, n in enumerate(numbers) if n == number]
+        changes: dict[str, Any] = {"source": number, "layers": tuple(term.layers[i] for i in mine)}
+        if term.layer_weights:
+            changes["layer_weights"] = tuple(term.layer_weights[i] for i in mine)
+        else:
+            changes["weight"] = term.weight * len(mine) / len(numbers)
+        parts.append(term.model_copy(update=changes))
+    return parts
 
 
 def _override_optimizer(optimizer: OptimizerSpec, spec: StylizeSpec) -> OptimizerSpec:

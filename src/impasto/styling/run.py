@@ -12,21 +12,21 @@ import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone
-from impasto.engine import memory
 from impasto.engine.devices import pick_device
-from impasto.engine.objective import IMAGE, Objective
+from impasto.engine.objective import IMAGE
 from impasto.engine.optimise import Optimisation, Optimiser
 from impasto.engine.pixels import Frame, LaplacianPixels, Pixels, PlainPixels
 from impasto.engine.scales import Scale, pyramid
 from impasto.errors import UsageError
 from impasto.events import Event, Finished, ScaleStarted, Started, Step
-from impasto.images.colour import keep_colours, match_mean_cov
 from impasto.images.resize import fit_size, resize, resize_map
 from impasto.images.tensors import from_tensor, to_tensor
 from impasto.recipes import Recipe, write_recipe
 from impasto.specs import StylizeSpec
-from impasto.styling import network, starts
-from impasto.styling.goals import goals_at
+from impasto.styling import network, starts, tiling
+from impasto.styling.colours import finished, recoloured
+from impasto.styling.goals import Paintings, goals_at
+from impasto.styling.guides import Guides
 from impasto.styling.inputs import Inputs
 from impasto.styling.plan import terms_at
 
@@ -64,13 +64,18 @@ class Stylization:
         self.backbone = backbone.to(self.device)
         layers = _layers(recipe)
         self.scales = _scales(recipe, size, self.backbone, layers)
-        self._check_memory(layers)
+        self._tile = self._choose_tile(layers)
         self._run: Optimisation | None = None
         self._index = 0
         self._resumed: dict[str, Any] | None = None
         self._frame = Frame(recipe.margin)
         self._photo = to_tensor(inputs.photo, self.device)
-        self._paintings = [self._painting(p) for p in inputs.paintings]
+        self._shown = resize(self._photo, size)  # what previews are mixed with, small for speed
+        paintings = [to_tensor(p, self.device) for p in inputs.paintings]
+        self._paintings = Paintings(
+            recoloured(paintings, self._photo, spec), spec.style_scale, spec.degrees()
+        )
+        self._guides = Guides.of(inputs, spec, size, self.device)
 
     def settings(self) -> dict[str, Any]:
         """The recipe with all numbers, for the record."""
@@ -110,10 +115,8 @@ class Stylization:
     def image(self) -> Tensor:
         """The picture so far at the size of the current scale, (1, 3, H, W) in [0, 1]."""
         picture = self._frame.crop(self._optimisation.image()).clamp(0, 1)
-        if self.spec.colors != "content":
-            return picture
         size = (picture.shape[-2], picture.shape[-1])
-        return keep_colours(picture, resize(self._photo, size))
+        return finished(picture, self._shown, self.spec, self._guides.kept_at(size))
 
     @property
     def begun(self) -> bool:
@@ -144,17 +147,20 @@ class Stylization:
         start = (
             self._frame.pad(self._start(size)) if coarser is None else next_canvas(coarser.image())
         )
+        tile = self._tile if self._tile and max(size) > self._tile else None
         goals = goals_at(
             terms_at(self.recipe.terms, index),
-            self.backbone,
+            tiling.eyes(self.backbone, tile),
             self._frame.pad(resize(self._photo, size)),
             self._paintings,
-            self._blend(),
-            max(1, round(max(size) * self.spec.style_scale)),
+            self._guides.areas_at(size, self._frame),
+            max(size),
         )
         run = Optimisation(
             self._pixels(start),
-            Objective(self.backbone, goals, normalize_gradients=self.recipe.normalize_gradients),
+            tiling.objective(
+                self.backbone, goals, tile, normalize_gradients=self.recipe.normalize_gradients
+            ),
             self._optimiser_at(index),
             scale.steps,
         )
@@ -172,7 +178,7 @@ class Stylization:
             return resize(to_tensor(self.inputs.start, self.device), size).clamp(0, 1)
         photo = resize(self._photo, size).clamp(0, 1)
         generator = torch.Generator().manual_seed(self.spec.seed)
-        return starts.draw(start, photo, self._paintings, generator, self.recipe.mean)
+        return starts.draw(start, photo, list(self._paintings.images), generator, self.recipe.mean)
 
     def _pixels(self, start: Tensor) -> Pixels:
         if self.recipe.pixels == "laplacian":
@@ -184,30 +190,17 @@ class Stylization:
         factor = self.recipe.schedule.final_lr if last else 1.0
         return replace(self.optimiser, lr=self.optimiser.lr * factor)
 
-    def _painting(self, picture: Any) -> Tensor:
-        painting = to_tensor(picture, self.device)
-        if self.spec.colors == "match":
-            return match_mean_cov(painting, self._photo).clamp(0, 1)
-        return painting
-
-    def _blend(self) -> list[float]:
-        shares = self.spec.style_blend or (1.0,) * len(self._paintings)
-        return [share / sum(shares) for share in shares]
-
     def _alpha(self) -> Any:
         alpha = self.inputs.photo.alpha
         if alpha is None:
             return None
         size = (self.scales[self._index].height, self.scales[self._index].width)
-        return resize_map(torch.from_numpy(alpha)[None, None], size)[0, 0].numpy()
+        return resize_map(torch.tensor(alpha)[None, None], size)[0, 0].numpy()
 
-    def _check_memory(self, layers: list[str]) -> None:
-        last = self.scales[-1]
-        margin = 2 * self.recipe.margin
-        pixels = (last.height + margin) * (last.width + margin)
-        need = memory.estimate(self.backbone, layers, self.optimiser, pixels)
-        longest = max(last.height, last.width)
-        memory.check_fits(need, memory.available(self.device), pixels, longest)
+    def _choose_tile(self, layers: list[str]) -> int | None:
+        last, margin = self.scales[-1], 2 * self.recipe.margin
+        size = (last.height + margin, last.width + margin)
+        return tiling.choose(self.spec.tile, self.recipe, self.backbone, layers, size, self.device)
 
 
 def _layers(recipe: Recipe) -> list[str]:
