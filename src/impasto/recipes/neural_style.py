@@ -27,8 +27,8 @@ NEURAL_STYLE = Recipe(
     ),
     stand_in=StandIn(
         terms=(
-            content("relative", 1.0),
-            gram("hw", "relative", 8.0, shares=(0.6, 0.2, 0.2, 0.2, 0.1)),
+            content("relative", 1.0, "relu3_3"),
+            gram("hw", "relative", 5.0, shares=(0.6, 0.2, 0.2, 0.2, 0.1)),
             tv(10.0),
         )
     ),

@@ -21,7 +21,7 @@ SURVEY = Recipe(
         steps={"draft": (150,), "good": (400,), "best": (1500,), "published": (1000,)},
     ),
     stand_in=StandIn(
-        terms=(content("relative", 1.0), gram("2chw", "relative", 4.0), tv(5.0)),
+        terms=(content("relative", 1.0, "relu3_3"), gram("2chw", "relative", 3.0), tv(5.0)),
         optimizer=OptimizerSpec(name="sgd", lr=5e-4),
     ),
     sources={
