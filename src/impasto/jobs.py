@@ -19,7 +19,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import impasto
 from impasto.errors import Diverged, InputError, UsageError
@@ -67,8 +67,13 @@ class Job(Protocol):
     def settings(self) -> dict[str, Any]:
         """All numbers, explicit."""
 
+
+@runtime_checkable
+class HasRecipe(Protocol):
+    """A job whose numbers can be kept as a recipe of one's own."""
+
     def save_recipe(self, path: str, *, force: bool) -> None:
-        """Write the numbers to a .toml file that ``recipe`` takes."""
+        """Write them to a .toml file that ``recipe`` takes."""
 
 
 #: Verb to ``module:function`` of its spec and of the function that takes the spec and a
@@ -108,6 +113,8 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     if output.resume:
         _resume(job, spec, output)
     if output.save_recipe is not None:
+        if not isinstance(job, HasRecipe):
+            raise UsageError(f"{verb_of(spec)} has no recipe to save")
         job.save_recipe(output.save_recipe, force=output.force)
     return job
 

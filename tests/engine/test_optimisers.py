@@ -36,11 +36,11 @@ def walked(optimiser: Optimiser, steps: int) -> np.ndarray:
 
 @pytest.mark.parametrize("scaled", [True, False])
 def test_gradient_descent(scaled: bool) -> None:
-    first = float(bowl(START)["bowl"]) if scaled else 1.0
+    rate = GOAL.numel() / float(bowl(START)["bowl"]) if scaled else 1.0
     x = START.numpy().copy()
     for _ in range(7):
-        x -= 1e-3 * first * slope(x) / first
-    found = walked(Optimiser("sgd", lr=1e-3 * first, scaled=scaled), 7)
+        x -= 1e-3 * rate * slope(x)
+    found = walked(Optimiser("sgd", lr=1e-3, scaled=scaled), 7)
     np.testing.assert_allclose(found, x, rtol=1e-12)
 
 

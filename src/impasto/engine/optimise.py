@@ -51,7 +51,8 @@ class Optimiser:
     Attributes:
         name: ``"adam"``, ``"lbfgs"``, ``"rmsprop"`` or ``"sgd"`` (plain gradient descent).
         lr: Step size; for Adam and RMSprop in units of the picture's [0, 1], for L-BFGS a factor
-            of its step, for gradient descent a factor of the gradient.
+            of its step. For gradient descent it is a factor of the gradient; with ``scaled`` also
+            times the number of values, so that one number serves pictures of any size.
         betas: Adam's decay of the first and second moment; RMSprop has the second alone.
         eps: Added to the root of the second moment. With ``scaled`` it is relative to an
             objective that is 1 at the start.
@@ -297,6 +298,9 @@ class Optimisation:
         fraction = low + (1 - low) * (1 + math.cos(math.pi * progress)) / 2
         for group in self._torch.param_groups:
             group["lr"] = self.optimiser.lr * fraction / 2**self._guard.tries
+            if self.optimiser.name == "sgd" and self.optimiser.scaled:
+                # A mean over pixels is the flatter in each of them the more there are.
+                group["lr"] *= sum(p.numel() for p in group["params"])
             if self.optimiser.name == "adam" and self.optimiser.eps_hat:
                 state = self._torch.state.get(group["params"][0])
                 taken = float(state["step"]) if state else 0.0

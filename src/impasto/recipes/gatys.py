@@ -33,7 +33,7 @@ GATYS = Recipe(
         steps={"draft": (60,), "good": (200,), "best": (500,), "published": (500,)},
     ),
     stand_in=StandIn(
-        terms=(content("relative", 1.0), gram("hw", "relative", 12.0), tv(8.0)),
+        terms=(content("relative", 1.0, "relu3_3"), gram("hw", "relative", 12.0), tv(8.0)),
     ),
     sources={
         "backbone": "section 2: VGG-19, weights scaled so that mean activations are 1",

@@ -45,7 +45,7 @@ AS_CODED = Recipe(
         steps={"draft": (40,), "good": (100,), "best": (300,), "published": (300,)},
     ),
     stand_in=StandIn(
-        terms=(content("relative", 1.0), gram("hw", "relative", 100.0, ("relu4_4",)), tv(5.0)),
+        terms=(content("relative", 1.0), gram("hw", "relative", 20.0, ("relu4_4",)), tv(10.0)),
     ),
     sources=_SOURCES
     | {"terms.style.layers": "S5 as coded: of five layers the loop keeps the last, index 25"},

@@ -25,7 +25,13 @@ NEURAL_STYLE = Recipe(
         ratio=1.0,
         steps={"draft": (80,), "good": (250,), "best": (600,), "published": (1000,)},
     ),
-    stand_in=StandIn(terms=(content("relative", 1.0), gram("hw", "relative", 30.0), tv(10.0))),
+    stand_in=StandIn(
+        terms=(
+            content("relative", 1.0, "relu3_3"),
+            gram("hw", "relative", 5.0, shares=(0.6, 0.2, 0.2, 0.2, 0.1)),
+            tv(10.0),
+        )
+    ),
     sources={
         "backbone": "neural_style.lua: VGG_ILSVRC_19_layers",
         "twins": "the same weights in other files",

@@ -14,14 +14,14 @@ RISSER = Recipe(
     twins=twins("vgg19.caffe"),
     terms=(
         content("relative", 1.0, "relu4_1"),
-        gram("hw", "relative", 25.0, ("relu1_1", "relu2_1", "relu3_1", "relu4_1")),
+        gram("hw", "relative", 12.0, ("relu1_1", "relu2_1", "relu3_1", "relu4_1")),
         TermSpec(
             name="histogram",
             role="style",
             loss="histogram",
             options={"scale": "relative"},
             layers=("relu1_1", "relu4_1"),
-            weight=8.0,
+            weight=4.0,
         ),
         tv(5.0),
     ),

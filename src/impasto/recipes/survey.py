@@ -12,7 +12,7 @@ SURVEY = Recipe(
     paper="S4, after Gatys, Ecker & Bethge 2015 and 2016",
     backbone="vgg19.tv_in1k",
     terms=(content("half", 1.0), gram("2chw", "sum", 1e6)),
-    optimizer=OptimizerSpec(name="sgd", lr=2000.0),
+    optimizer=OptimizerSpec(name="sgd", lr=5e-4),
     init="noise:uniform:20",
     clamp=True,
     size=512,
@@ -21,8 +21,8 @@ SURVEY = Recipe(
         steps={"draft": (150,), "good": (400,), "best": (1500,), "published": (1000,)},
     ),
     stand_in=StandIn(
-        terms=(content("relative", 1.0), gram("2chw", "relative", 10.0), tv(5.0)),
-        optimizer=OptimizerSpec(name="sgd", lr=2000.0),
+        terms=(content("relative", 1.0, "relu3_3"), gram("2chw", "relative", 3.0), tv(5.0)),
+        optimizer=OptimizerSpec(name="sgd", lr=5e-4),
     ),
     sources={
         "backbone": "S4: AlexNet, VGG, later ResNet; the choice among them is impasto's",

@@ -31,7 +31,7 @@ VGG16_ADAM = Recipe(
     stand_in=StandIn(
         terms=(
             content("relative", 1.0, "relu1_2", "relu2_2"),
-            gram("hw", "relative", 1.0, _STYLE),
+            gram("hw", "relative", 3.0, _STYLE),
             tv(20.0),
         ),
     ),

@@ -20,7 +20,7 @@ from impasto.styling import starts
 #: The source of numbers that the request gives, and of those that other networks need.
 REQUEST, BY_EYE = "the request", "impasto: by eye, relative to the targets"
 #: Step sizes where the request names another optimizer than the recipe.
-RATES = {"adam": 0.03, "lbfgs": 1.0, "rmsprop": 0.005, "sgd": 100.0}
+RATES = {"adam": 0.03, "lbfgs": 1.0, "rmsprop": 0.005, "sgd": 5e-4}
 
 
 def resolve(spec: StylizeSpec) -> Recipe:
