@@ -36,8 +36,14 @@ def networks() -> str:
 def layers() -> str:
     """Every layer of one network of each family, with channels, stride and smallest input."""
     parts = []
-    families = ("vgg19", "alexnet", "squeezenet1_1", "resnet50", "googlenet", "efficientnet_lite0")
-    for name in families:
+    for name in (
+        "vgg19",
+        "alexnet",
+        "squeezenet1_1",
+        "resnet50",
+        "googlenet",
+        "efficientnet_lite0",
+    ):
         net = ARCHITECTURES.get(name).outline()
         parts += [f"### `{name}`", "", "| layer | channels | stride | smallest picture |"]
         parts += ["|---|---|---|---|", *_rows(net), ""]

@@ -23,6 +23,7 @@ ALLOWED = {
     "filters": GROUND | {"images"},
     "engine": GROUND | {"losses", "backbones", "images"},
     "styling": GROUND | {"specs", "images", "losses", "backbones", "engine", "recipes"},
+    "inspecting": GROUND | {"specs", "images", "losses", "backbones", "engine"},
     "testing": GROUND | {"losses", "backbones"},
     "records": GROUND,
     "plots": GROUND | {"records"},

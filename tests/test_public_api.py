@@ -40,7 +40,9 @@ def result(photo, painting) -> impasto.Result:
 
 
 def test_inventory():
-    assert impasto.__all__ == ["ImpastoError", "Result", "__version__", "stylize", "stylize_steps"]
+    assert impasto.__all__ == [
+        *("ImpastoError", "Result", "__version__", "inspect", "stylize", "stylize_steps")
+    ]
     assert set(impasto.__all__) <= set(dir(impasto))
     for name in impasto.__all__:
         assert getattr(impasto, name) is not None
@@ -50,9 +52,11 @@ def test_inventory():
 
 def test_inventory_of_rooms():
     assert importlib.import_module("impasto.events").__all__ == [
-        *("Event", "Finished", "Saved", "ScaleStarted", "Started", "Step")
+        *("Event", "Finished", "Saved", "ScaleStarted", "Started", "Step", "Table")
     ]
-    assert importlib.import_module("impasto.specs").__all__ == ["OutputSpec", "Spec", "StylizeSpec"]
+    assert importlib.import_module("impasto.specs").__all__ == [
+        *("InspectSpec", "OutputSpec", "Spec", "StylizeSpec")
+    ]
 
 
 def test_no_public_name_is_a_submodule():
@@ -61,11 +65,16 @@ def test_no_public_name_is_a_submodule():
         assert importlib.util.find_spec(f"impasto.{name}") is None, name
 
 
-@pytest.mark.parametrize(
-    "before", ["pass", "from impasto.styling.run import Stylization", "import impasto.styling.run"]
-)
-def test_stylize_is_the_function_whatever_was_imported(before):
-    code = f"{before}; import impasto; assert callable(impasto.stylize), impasto.stylize"
+def test_stylize_is_the_function_whatever_was_imported():
+    code = """
+import impasto
+assert impasto.stylize.__module__ == "impasto.api"
+del impasto.stylize
+import impasto.styling.run
+from impasto.styling.run import Stylization
+assert impasto.stylize.__module__ == "impasto.api"
+assert impasto.styling.run.Stylization is Stylization
+"""
     path = str(Path(impasto.__file__).parents[1])
     subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, check=True)
 
@@ -83,10 +92,12 @@ def test_result(result, photo):
     assert 0 <= result.array.min() < result.array.max() <= 1
     assert result.alpha is None
     assert len(result.losses) == 2
+    terms = [term["name"] for term in result.settings["terms"] if term["weight"]]
+    assert {"content", "style"} <= set(terms)
     for i, row in enumerate(result.losses, 1):
-        assert list(row) == ["scale", "step", "content", "style", "tv", "loss"]
+        assert set(row) == {"scale", "step", *terms, "loss"}
         assert (row["scale"], row["step"]) == (0, i)
-        assert row["loss"] == pytest.approx(row["content"] + row["style"] + row["tv"])
+        assert row["loss"] == pytest.approx(sum(row[term] for term in terms))
     assert result.settings["size"] == 64
     assert result.seconds > 0
     assert result.metadata["spec"]["content"] == "<content>"

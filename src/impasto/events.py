@@ -76,6 +76,21 @@ class Saved:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Numbers for a person to read.
+
+    Attributes:
+        title: What they are.
+        columns: Heads of the columns; the first column is text, the others are set flush right.
+        rows: Cells as text.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Finished:
     """The job is done or was stopped.
 
@@ -87,6 +102,9 @@ class Finished:
         path: Where it was saved, if it was.
         complete: False when the job was stopped early.
         metadata: All that is saved in the picture: spec, settings, inputs, versions.
+        report: What the job found besides pictures, ready for JSON.
+        tables: The same for people.
+        others: Further pictures (H, W, 3), by the ending of their files' names ("-invert").
     """
 
     image: np.ndarray
@@ -96,8 +114,11 @@ class Finished:
     path: str | None = None
     complete: bool = True
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    report: Mapping[str, Any] = field(default_factory=dict)
+    tables: tuple[Table, ...] = ()
+    others: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 Event = Started | ScaleStarted | Step | Saved | Finished
 
-__all__ = ["Event", "Finished", "Saved", "ScaleStarted", "Started", "Step"]
+__all__ = ["Event", "Finished", "Saved", "ScaleStarted", "Started", "Step", "Table"]

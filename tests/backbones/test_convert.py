@@ -7,10 +7,8 @@ import struct
 
 import h5py
 import numpy as np
-import numpy_nets
 import pytest
 import torch
-import torch_layouts
 from safetensors.torch import save_file
 from scipy.io import savemat
 
@@ -19,6 +17,8 @@ from impasto.backbones.convert import convert
 from impasto.backbones.formats import safe
 from impasto.backbones.formats.named import oriented
 from impasto.errors import UnknownName, UsageError, WeightsError
+
+from . import numpy_nets, torch_layouts
 
 BLOCKS = {"vgg11": (1, 1, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 #: BGR and RGB means of the Caffe models.
@@ -150,13 +150,14 @@ def write_keras(path, layers, kind):
     ("keys", "protocol"), [(str.encode, 2), (str, 5), (str, 4)], ids=["bytes", "str", "str-4"]
 )
 def test_tensorflows_npy(weights_folder, tmp_path, keys, protocol):
-    layers = raw_layers("vgg16")
-    write_npy(tmp_path / "vgg16.npy", layers, keys=keys, protocol=protocol)
-    made = convert(tmp_path / "vgg16.npy")
-    assert made.name == "vgg16.tensorflow" and not made.has_classifier and not made.assumed
-    assert made.path == weights_folder / "vgg16.tensorflow.safetensors" and made.layers == 13
-    expected = reference("vgg16", layers, seen(picture(), "bgr", (B, G, R)))
-    assert_same_features(load("vgg16.tensorflow"), picture(), expected)
+    name, count = ("vgg16", 13) if protocol == 2 else ("vgg11", 8)
+    layers = raw_layers(name)
+    write_npy(tmp_path / "net.npy", layers, keys=keys, protocol=protocol)
+    made = convert(tmp_path / "net.npy")
+    assert made.name == f"{name}.tensorflow" and not made.has_classifier and not made.assumed
+    assert made.path == weights_folder / f"{made.name}.safetensors" and made.layers == count
+    expected = reference(name, layers, seen(picture(), "bgr", (B, G, R)))
+    assert_same_features(load(made.name), picture(), expected)
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["cells", "fields"])

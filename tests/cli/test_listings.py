@@ -25,10 +25,10 @@ def test_recipes(run):
 
 
 def test_backbones(run):
-    from impasto.backbones import BACKBONES, DEFAULT
+    from impasto.backbones import DEFAULT, ENTRIES
 
     rows = json.loads(run("backbones", "--json").stdout)["backbones"]
-    assert [row["name"] for row in rows] == BACKBONES.names()
+    assert [row["name"] for row in rows] == ENTRIES.names()
     assert [row["name"] for row in rows if row["default"]] == [DEFAULT]
     assert all(row["summary"] for row in rows)
 
@@ -67,10 +67,10 @@ def test_doctor(run):
 def test_doctor_finds_damaged_weights(monkeypatch, tmp_path):
     import dataclasses
 
-    from impasto.backbones import embedded
+    from impasto.backbones import DEFAULT, ENTRIES
 
-    broken = dataclasses.replace(embedded.CRAFT, sha256="0" * 64)
-    monkeypatch.setattr(embedded, "CRAFT", broken)
+    broken = dataclasses.replace(ENTRIES.get(DEFAULT), sha256="0" * 64)
+    monkeypatch.setitem(ENTRIES._items, DEFAULT, broken)
     rows = {row["name"]: row for row in doctor.weights()}
     assert "damaged" in rows[broken.name]["state"]
     assert "pip install" in rows[broken.name]["hint"]

@@ -93,3 +93,10 @@ def test_it_learns_only_from_inside_a_map() -> None:
     target = LOSS.target(stripes("down", 0))
     one, two = LOSS.learn(picture, target, weight), LOSS.learn(other, target, weight)
     assert torch.equal(one[2], two[2])
+
+
+def test_it_learns_nothing_from_a_picture_gone_astray() -> None:
+    picture = stripes("across", 1)
+    target = LOSS.target(stripes("down", 0))
+    picture[0, 0, 3, 3] = float("nan")
+    assert torch.equal(LOSS.learn(picture, target)[2], target[2])

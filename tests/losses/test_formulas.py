@@ -17,7 +17,6 @@ import scipy.linalg
 import scipy.ndimage
 import scipy.special
 import torch
-from loss_cases import features
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -42,6 +41,8 @@ from impasto.losses import (
     Wasserstein,
 )
 from impasto.losses.hypercolumns import hypercolumns
+
+from .loss_cases import features
 
 F64 = NDArray[np.float64]
 Formula = Callable[[F64, F64], float]
@@ -202,6 +203,7 @@ LITERATURE: dict[str, tuple[Any, Formula]] = {
     "LPIPS, uniform": (Perceptual(eps=1e-14), lpips),
     "SWAG": (SmoothGram(), swag),
     "SWAG content per channel": (SmoothContent("channel", 2.0), swag_content),
+    "SWAG in deviations": (SmoothGram(unit="std"), lambda f, a: swag(f / a.std(), a / a.std())),
     "histogram": (Histogram(), histogram),
     "contextual": (Contextual(bandwidth=0.3, chunk=5), contextual),
 }

@@ -16,6 +16,7 @@ from impasto.events import Finished, Started, Step
 from impasto.images.colour import rgb_to_lab
 from impasto.recipes import RECIPES, Schedule
 from impasto.specs import StylizeSpec
+from impasto.styling import tiling
 from impasto.styling.inputs import Inputs
 from impasto.styling.plan import resolve
 from impasto.styling.run import Stylization
@@ -180,6 +181,34 @@ def test_too_small_is_refused_with_the_layers_name() -> None:
     thin = images.load(np.zeros((4, 400, 3), np.float32))
     with pytest.raises(InputError, match="too small for relu5_1"):
         job(photo=thin, size=400)
+
+
+def test_tiles_change_nothing() -> None:
+    whole, tiled = job(size=160), job(size=160, tile="64")
+    assert tiled._tile == 64
+    np.testing.assert_allclose(losses(tiled), losses(whole), rtol=1e-4)
+    np.testing.assert_allclose(finish(tiled).image, finish(whole).image, atol=2e-2)
+
+
+def test_tiles_are_chosen_where_the_whole_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert job(size=160)._tile is None
+    size = (2000, 2700)
+    optimiser = job()._optimiser_at(0)
+    layers = ["relu1_1", "relu4_2", "relu5_1"]
+    need = memory.estimate(SMALL, layers, optimiser, size[0] * size[1])
+    tiled = memory.estimate_tiled(SMALL, layers, optimiser, size, 256)
+    assert tiled < need
+    monkeypatch.setattr(memory, "available", lambda device: (0.9 * tiled + 0.1 * need) / 0.9)
+    recipe = job().recipe.model_copy(update={"terms": job().recipe.terms[:2]})
+    assert tiling.choose("auto", recipe, SMALL, layers, size, torch.device("cpu")) in tiling.SIZES
+    with pytest.raises(ResourceError, match="memory"):
+        tiling.choose("off", recipe, SMALL, layers, size, torch.device("cpu"))
+
+
+def test_what_tile_may_be() -> None:
+    for value in ("many", "-3", "16"):
+        with pytest.raises(UsageError, match="tile must be auto, off or a number"):
+            job(tile=value)
 
 
 def test_too_large_is_refused_with_a_size_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,7 @@ def _evaluation() -> float:
     picture = samples.painting(samples.names()[0], (MEASURED, MEASURED))
     sources = {"<sample>": picture}
     spec = jobs.spec_type("stylize").build(
-        content="<sample>", style=("<sample>",), size=MEASURED, quality="draft", iterations=4
+        content="<sample>", style=("<sample>",), size=MEASURED, quality="draft", iterations=3
     )
     steps = (e for e in jobs.run(spec, sources=sources) if isinstance(e, Step))
     times = [(step.scale, _when(step)) for step in steps]

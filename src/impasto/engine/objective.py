@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -73,7 +73,17 @@ class Goal:
     share: float = 1.0
 
 
-def features_of(backbone: Backbone, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+class Eyes(Protocol):
+    """What features are asked of: a backbone, or something that sees as one does."""
+
+    def taps(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """As :meth:`impasto.backbones.Backbone.taps`."""
+
+    def min_size(self, layers: Iterable[str]) -> int:
+        """As :meth:`impasto.backbones.Backbone.min_size`."""
+
+
+def features_of(backbone: Eyes, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
     """The taps of ``image`` at ``layers``, among which may be :data:`IMAGE`."""
     taps = backbone.taps(image, [n for n in layers if n != IMAGE])
     return taps | {IMAGE: image} if IMAGE in layers else taps
@@ -82,7 +92,7 @@ def features_of(backbone: Backbone, image: Tensor, layers: Sequence[str]) -> dic
 @torch.no_grad()
 def goal_for(
     term: Term,
-    backbone: Backbone,
+    backbone: Eyes,
     images: Sequence[Tensor],
     blend: Sequence[float],
     maps: dict[str, Tensor] | None = None,
@@ -125,9 +135,7 @@ def _views(
     return large or [(image, weight)]
 
 
-def _targets(
-    term: Term, backbone: Backbone, image: Tensor, weight: Tensor | None
-) -> dict[str, Target]:
+def _targets(term: Term, backbone: Eyes, image: Tensor, weight: Tensor | None) -> dict[str, Target]:
     """The targets of one picture, per layer or one at :data:`JOINT`."""
     features = features_of(backbone, image, term.layers)
 
@@ -144,6 +152,29 @@ def _blended(loss: Loss | JointLoss, targets: list[Target], shares: list[float])
     return targets[0] if len(targets) == 1 else loss.blend(targets, shares)
 
 
+class _UnitGradient(torch.autograd.Function):
+    """Identity; the gradient on its way back is brought to a given L1 norm."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, strength: float) -> Tensor:
+        """``features`` as they are."""
+        ctx.strength = strength
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        """``strength g / sum |g|``; 0 where there is no gradient."""
+        size = grads[0].abs().sum()
+        tiny = torch.finfo(size.dtype).tiny
+        return grads[0] * (ctx.strength / size.clamp_min(tiny)), None
+
+
+def unit_gradient(features: Tensor, strength: float) -> Tensor:
+    """``features``, with a gradient of L1 norm ``strength`` instead of what comes back."""
+    out: Tensor = _UnitGradient.apply(features, strength)  # type: ignore[no-untyped-call]
+    return out
+
+
 class Objective:
     """A picture in, the weighted terms out.
 
@@ -155,10 +186,18 @@ class Objective:
     Args:
         backbone: Whose features are compared.
         goals: What is wanted of them.
+        normalize_gradients: Bring the gradient of each goal at each of its layers to an L1 norm
+            that is the goal's weight there. Values are not changed, so a gradient then is not
+            that of the values. Goals on the picture itself are left as they are. (As
+            ``-normalize_gradients`` of jcjohnson's neural-style; ports that scale the value of
+            the loss instead square the weight.)
     """
 
-    def __init__(self, backbone: Backbone, goals: Sequence[Goal]) -> None:
+    def __init__(
+        self, backbone: Backbone, goals: Sequence[Goal], *, normalize_gradients: bool = False
+    ) -> None:
         self.backbone = backbone
+        self.normalize_gradients = normalize_gradients
         self.goals = [g for g in goals if g.term.weight != 0]
         self.layers = list(dict.fromkeys(n for g in self.goals for n in g.term.layers))
         self.learns = any(isinstance(g.term.loss, Critic) for g in self.goals)
@@ -201,6 +240,11 @@ class Objective:
         loss, layers = goal.term.loss, goal.term.layers
         if self._step is not None:
             loss = loss.at(self._step)
+        if self.normalize_gradients:
+            strength = goal.share * goal.term.weight
+            shares = dict.fromkeys(layers, 1.0) if loss.joint else goal.term.shares()
+            normal = {n: unit_gradient(features[n], strength * shares[n]) for n in layers}
+            features = normal | ({IMAGE: features[IMAGE]} if IMAGE in layers else {})
         if isinstance(loss, JointLoss):
             inputs = tuple(features[n] for n in layers)
             return loss(inputs, goal.targets[JOINT], goal.maps.get(layers[finest(inputs)]))

@@ -118,7 +118,8 @@ class MarkovianAdversarial(Critic):
             of_real = ((1 - self._judge(real, parameters)).clamp_min(0) * shares).sum()
             of_fake = _mean((1 + self._judge(fake, parameters)).clamp_min(0), _inner(weight))
             (slope,) = torch.autograd.grad(of_real + of_fake, parameters)
-            critic = self._adam(critic, slope)
+            # A picture that went astray and will be taken back must leave no trace.
+            critic = torch.where(slope.isfinite().all(), self._adam(critic, slope), critic)
         return target[0], target[1], critic
 
     def _judge(self, padded: Tensor, parameters: Tensor) -> Tensor:

@@ -40,6 +40,10 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    def others(self) -> tuple[str, ...]:
+        """Pictures that are written beside the output: ``("-invert",)`` is ``NAME-invert.EXT``."""
+        return ()
+
     @classmethod
     def build(cls, **values: Any) -> Self:
         """Validate ``values``.

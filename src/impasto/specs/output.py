@@ -23,6 +23,9 @@ class OutputSpec(Spec):
         None, description="Write every loss term of every step to this .csv or .jsonl file."
     )
     plot: str | None = Field(None, description="Draw the losses into this .png file.")
+    save_recipe: str | None = Field(
+        None, description="Write the recipe with all its numbers, as used, to this .toml file."
+    )
     resume: bool = Field(False, description="Continue from the checkpoint beside the output.")
     max_pixels: int = Field(
         64_000_000, ge=1, description="Largest picture that is read, in pixels."

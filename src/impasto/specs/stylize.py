@@ -24,12 +24,16 @@ class StylizeSpec(Spec):
     style: tuple[str, ...] = Field(
         description="One or several paintings.", min_length=1, max_length=8
     )
-    recipe: str = Field("impasto", description="The method; see `impasto recipes`.")
+    recipe: str = Field(
+        "impasto", description="The method; see `impasto recipes`; or a .toml file with one."
+    )
     size: int | None = Field(
         None, ge=32, le=16384, description="Longest side of the result, in px (default 512)."
     )
-    quality: Literal["draft", "good", "best"] | None = Field(
-        None, description="How long to work on it (default good)."
+    quality: Literal["draft", "good", "best", "published"] | None = Field(
+        None,
+        description="How long to work on it (default good); published: as long as the source of "
+        "the recipe did.",
     )
     backbone: str | None = Field(
         None, description="The network that looks at the pictures; see `impasto backbones`."
@@ -96,9 +100,13 @@ class StylizeSpec(Spec):
         None, description="A mask whose white areas stay as they are in the photo."
     )
     init: str | None = Field(
-        None, description="What to start from: content, noise, mix:R (R part noise) or a picture."
+        None,
+        description="What to start from: content, noise, mix:R (R part noise), a picture, or one "
+        "of the starts in docs/recipes.md.",
     )
-    optimizer: Literal["adam", "lbfgs"] | None = Field(None, description="How pixels are moved.")
+    optimizer: Literal["adam", "lbfgs", "rmsprop", "sgd"] | None = Field(
+        None, description="How pixels are moved."
+    )
     learning_rate: float | None = Field(None, gt=0, description="Step size of the optimizer.")
     iterations: int | None = Field(
         None, ge=1, le=100_000, description="Steps of the last, full-size scale."
@@ -123,6 +131,13 @@ class StylizeSpec(Spec):
     tile: str = Field("auto", description="Work in tiles of N px to save memory: auto, off or N.")
     seed: int = Field(0, ge=0, lt=2**63, description="Equal seeds give equal pictures.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+
+    @field_validator("tile")
+    @classmethod
+    def _tile(cls, value: str) -> str:
+        if value not in ("auto", "off") and not (value.isdecimal() and int(value) >= 64):
+            raise ValueError("must be auto, off or a number of px, 64 or more")
+        return value
 
     @field_validator("style_blend", "style_layer_weights")
     @classmethod

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from impasto.backbones import Backbone
-from impasto.engine.objective import Goal, Term, features_of, goal_for
+from impasto.engine.objective import Eyes, Goal, Term, features_of, goal_for
 from impasto.images.resize import fit_size, resize, resize_map
 from impasto.losses import LOSSES
 from impasto.losses.mrf import turned
@@ -81,7 +80,7 @@ def make_term(spec: TermSpec) -> Term:
 
 def goals_at(
     terms: Sequence[TermSpec],
-    backbone: Backbone,
+    backbone: Eyes,
     photo: Tensor,
     paintings: Paintings,
     areas: Sequence[Area],
@@ -132,7 +131,7 @@ def _views(
 
 @torch.no_grad()
 def _shapes(
-    backbone: Backbone, photo: Tensor, layers: Iterable[str], areas: Sequence[Area]
+    backbone: Eyes, photo: Tensor, layers: Iterable[str], areas: Sequence[Area]
 ) -> dict[str, tuple[int, int]]:
     """Height and width of each layer, where any area has a map."""
     if all(area.where is None for area in areas):

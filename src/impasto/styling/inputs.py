@@ -9,7 +9,7 @@ from typing import Any
 
 from impasto.images import FloatArray, Picture
 from impasto.specs import StylizeSpec
-from impasto.styling.plan import init_parts
+from impasto.styling import starts
 from impasto.styling.regions import Region, kept, parts_of, regions_of
 
 
@@ -86,7 +86,7 @@ def read_inputs(spec: StylizeSpec, init: str, read: Callable[[str], Picture]) ->
     return Inputs(
         read(spec.content),
         tuple(read(name) for name in spec.style),
-        read(init) if init_parts(init)[0] == "picture" else None,
+        read(init) if starts.parse(init).kind == "picture" else None,
         tuple(map(read, spec.mask)),
         tuple(map(read, spec.style_mask)),
         read(spec.keep) if spec.keep is not None else None,

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone
-from impasto.backbones import load as load_backbone
-from impasto.engine import memory
 from impasto.engine.devices import pick_device
-from impasto.engine.objective import IMAGE, Objective
+from impasto.engine.objective import IMAGE
 from impasto.engine.optimise import Optimisation, Optimiser
-from impasto.engine.pixels import Frame, PlainPixels
+from impasto.engine.pixels import Frame, LaplacianPixels, Pixels, PlainPixels
 from impasto.engine.scales import Scale, pyramid
 from impasto.errors import UsageError
 from impasto.events import Event, Finished, ScaleStarted, Started, Step
 from impasto.images.resize import fit_size, resize, resize_map
 from impasto.images.tensors import from_tensor, to_tensor
-from impasto.recipes import Recipe
+from impasto.recipes import Recipe, write_recipe
 from impasto.specs import StylizeSpec
+from impasto.styling import network, starts, tiling
 from impasto.styling.colours import finished, recoloured
 from impasto.styling.goals import Paintings, goals_at
 from impasto.styling.guides import Guides
 from impasto.styling.inputs import Inputs
-from impasto.styling.plan import init_parts
+from impasto.styling.plan import terms_at
 
 
 class Stylization:
@@ -54,15 +55,16 @@ class Stylization:
         backbone: Backbone | None = None,
     ) -> None:
         self.spec = spec
-        self.recipe = recipe
         self.inputs = inputs
         self.device = pick_device(spec.device)
+        recipe, backbone, self._notes = network.choose(recipe, spec, backbone)
+        self.recipe = recipe
         self.optimiser = Optimiser(**recipe.optimizer.model_dump())
         size = fit_size(inputs.photo.height, inputs.photo.width, recipe.size)
-        self.backbone = (backbone or _backbone(recipe)).to(self.device)
+        self.backbone = backbone.to(self.device)
         layers = _layers(recipe)
         self.scales = _scales(recipe, size, self.backbone, layers)
-        self._check_memory(layers)
+        self._tile = self._choose_tile(layers)
         self._run: Optimisation | None = None
         self._index = 0
         self._resumed: dict[str, Any] | None = None
@@ -83,11 +85,19 @@ class Stylization:
         """The inputs: role to name, sha256, size."""
         return self.inputs.described()
 
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the network and the pictures."""
+        return (*self._notes, *self.inputs.notes())
+
+    def save_recipe(self, path: str, *, force: bool) -> None:
+        """Write the recipe, all numbers as they are used, to a .toml file."""
+        write_recipe(self.recipe, Path(path), force=force)
+
     def events(self) -> Iterator[Event]:
         """Run; the last event is :class:`impasto.events.Finished`, not saved yet."""
         begun = time.monotonic()
         shape = tuple((s.height, s.width, s.steps) for s in self.scales)
-        yield Started("stylize", shape, self.settings(), self.inputs.notes())
+        yield Started("stylize", shape, self.settings(), self.notes())
         for index in range(self._index, len(self.scales)):
             self._begin(index)
             scale = self.scales[index]
@@ -137,18 +147,21 @@ class Stylization:
         start = (
             self._frame.pad(self._start(size)) if coarser is None else next_canvas(coarser.image())
         )
+        tile = self._tile if self._tile and max(size) > self._tile else None
         goals = goals_at(
-            self.recipe.terms,
-            self.backbone,
+            terms_at(self.recipe.terms, index),
+            tiling.eyes(self.backbone, tile),
             self._frame.pad(resize(self._photo, size)),
             self._paintings,
             self._guides.areas_at(size, self._frame),
             max(size),
         )
         run = Optimisation(
-            PlainPixels(start, clamp=self.recipe.clamp),
-            Objective(self.backbone, goals),
-            self.optimiser,
+            self._pixels(start),
+            tiling.objective(
+                self.backbone, goals, tile, normalize_gradients=self.recipe.normalize_gradients
+            ),
+            self._optimiser_at(index),
             scale.steps,
         )
         if self._resumed is not None:
@@ -160,14 +173,22 @@ class Stylization:
 
     def _start(self, size: tuple[int, int]) -> Tensor:
         """The first picture: photo, noise, a mixture, or one that the caller gave."""
-        kind, share = init_parts(self.recipe.init)
-        if kind == "picture" and self.inputs.start is not None:
+        start = starts.parse(self.recipe.init)
+        if start.kind == "picture" and self.inputs.start is not None:
             return resize(to_tensor(self.inputs.start, self.device), size).clamp(0, 1)
         photo = resize(self._photo, size).clamp(0, 1)
-        if kind == "content":
-            return photo
-        noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(self.spec.seed))
-        return torch.lerp(photo, noise.to(self.device), share)
+        generator = torch.Generator().manual_seed(self.spec.seed)
+        return starts.draw(start, photo, list(self._paintings.images), generator, self.recipe.mean)
+
+    def _pixels(self, start: Tensor) -> Pixels:
+        if self.recipe.pixels == "laplacian":
+            return LaplacianPixels(start, clamp=self.recipe.clamp)
+        return PlainPixels(start, clamp=self.recipe.clamp)
+
+    def _optimiser_at(self, index: int) -> Optimiser:
+        last = index == len(self.scales) - 1 and index > 0
+        factor = self.recipe.schedule.final_lr if last else 1.0
+        return replace(self.optimiser, lr=self.optimiser.lr * factor)
 
     def _alpha(self) -> Any:
         alpha = self.inputs.photo.alpha
@@ -176,17 +197,10 @@ class Stylization:
         size = (self.scales[self._index].height, self.scales[self._index].width)
         return resize_map(torch.tensor(alpha)[None, None], size)[0, 0].numpy()
 
-    def _check_memory(self, layers: list[str]) -> None:
-        last = self.scales[-1]
-        margin = 2 * self.recipe.margin
-        pixels = (last.height + margin) * (last.width + margin)
-        need = memory.estimate(self.backbone, layers, self.optimiser, pixels)
-        longest = max(last.height, last.width)
-        memory.check_fits(need, memory.available(self.device), pixels, longest)
-
-
-def _backbone(recipe: Recipe) -> Backbone:
-    return load_backbone(recipe.backbone, pooling=recipe.pooling, padding=recipe.padding)
+    def _choose_tile(self, layers: list[str]) -> int | None:
+        last, margin = self.scales[-1], 2 * self.recipe.margin
+        size = (last.height + margin, last.width + margin)
+        return tiling.choose(self.spec.tile, self.recipe, self.backbone, layers, size, self.device)
 
 
 def _layers(recipe: Recipe) -> list[str]:
@@ -200,9 +214,13 @@ def _scales(
 
     The final one stays in any case, so that a size that is too small is reported.
     """
-    steps = recipe.schedule.steps[recipe.quality]
-    every = pyramid(*size, steps, ratio=recipe.schedule.ratio, smallest=recipe.schedule.smallest)
+    plan = recipe.schedule
+    steps = plan.steps[recipe.quality]
+    every = pyramid(*size, steps, ratio=plan.ratio, smallest=plan.smallest, count=plan.count)
     need = backbone.min_size(layers)
     if min(size) < need:
         backbone.taps(torch.zeros(1, 3, *size), layers)  # raises, with the layer's name
-    return [s for s in every if min(s.height, s.width) >= need]
+    scales = [s for s in every if min(s.height, s.width) >= need]
+    if len(scales) > 1:
+        scales[0] = replace(scales[0], steps=round(scales[0].steps * plan.first))
+    return scales

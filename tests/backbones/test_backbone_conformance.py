@@ -1,14 +1,14 @@
 """Every backbone keeps the promises of its table; parametrised over the registry."""
 
 import numpy as np
-import numpy_nets
 import pytest
 import torch
-import torch_layouts
 
 from impasto.backbones import ARCHITECTURES, ENTRIES, Preprocessing, vgg
 from impasto.backbones.layouts import from_state
 from impasto.errors import InputError, UnknownName, UsageError
+
+from . import numpy_nets, torch_layouts
 
 ARCHS = ARCHITECTURES.names()
 THIN = 8
@@ -275,7 +275,7 @@ def test_agrees_with_the_published_layout(arch):
 def test_vgg_agrees_with_the_published_layout(arch):
     norm = arch.endswith("_bn")
     reference = torch_layouts.fill(
-        torch_layouts.Vgg(arch.removesuffix("_bn"), norm=norm, head=arch == "vgg11_bn")
+        torch_layouts.Vgg(arch.removesuffix("_bn"), norm=norm, head=False)
     )
     found, weights = from_state(reference.state_dict())
     assert found.name == arch
@@ -293,18 +293,31 @@ def test_vgg_agrees_with_the_published_layout(arch):
             if not followed:  # norms are folded: a convolution alone has no counterpart
                 error = (taps[f"features.{index}"] - value).abs().max()
                 assert error <= 1e-4 * value.abs().max(), index
-        if net.has_classifier:
-            torch.testing.assert_close(
-                net.classify(x), reference(x).softmax(1), rtol=1e-3, atol=1e-5
-            )
+
+
+@pytest.mark.slow
+def test_vggs_classifier_agrees_with_the_published_layout():
+    reference = torch_layouts.fill(torch_layouts.Vgg("vgg11", norm=True))
+    arch, weights = from_state(reference.state_dict())
+    plain = Preprocessing((0, 0, 0), (1, 1, 1))
+    net = arch.build("x", weights, preprocessing=plain, pooling="max", padding="zeros")
+    x = picture(33, 48)
+    with torch.no_grad():
+        expected = reference(x).softmax(1)
+    torch.testing.assert_close(net.classify(x), expected, rtol=1e-3, atol=1e-5)
 
 
 def test_names_that_do_not_exist_suggest_others():
     net = build("resnet18")
     with pytest.raises(UnknownName, match="did you mean layer2_1"):
         net.taps(picture(64), ["layer2_11"])
-    with pytest.raises(UnknownName, match="unknown layer of alexnet"):
-        build("alexnet").resolve("relu1_1")
+    with pytest.raises(UnknownName, match=r"layer of alexnet .*plays its part here is relu4"):
+        build("alexnet").resolve("relu4_2")
+    with pytest.raises(UnknownName, match="plays its part here is relu4_3"):
+        build("vgg16").resolve("relu4_4")
+    with pytest.raises(UnknownName) as caught:
+        build("efficientnet_lite0").resolve("xyz")
+    assert "block7," in str(caught.value) and "block7_expand" not in str(caught.value)
 
 
 def test_aliases_point_to_existing_layers():

@@ -1,0 +1,104 @@
+"""Prints the tables in ``docs/recipes.md`` from the data: ``python docs/print_recipes.py``.
+
+The text between the two markers is replaced; a test checks that it is current.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from impasto.recipes import RECIPES, OptimizerSpec, Recipe, TermSpec, leaves
+
+PAGE = Path(__file__).with_name("recipes.md")
+BEGIN = "<!-- printed by docs/print_recipes.py: do not edit from here -->"
+END = "<!-- to here -->"
+#: Fields of the optimiser that count, by its name.
+COUNTS = {
+    "adam": ("lr", "betas", "eps", "eps_hat", "scaled", "average", "decay"),
+    "lbfgs": ("lr", "history"),
+    "rmsprop": ("lr", "betas", "eps", "scaled"),
+    "sgd": ("lr", "scaled"),
+}
+#: Fields whose default need not be shown.
+QUIET = {"mean", "twins", "normalize_gradients", "pixels", "margin", "padding"}
+
+
+def reference() -> str:
+    """All recipes: a table of them, then each with its numbers and their sources."""
+    rows = [f"| [`{name}`](#{name}) | {cell(recipe.summary)} |" for name, recipe in RECIPES]
+    head = ["| recipe | what it is |", "|---|---|", *rows]
+    return "\n\n".join(["\n".join(head), *(section(recipe) for _, recipe in RECIPES)])
+
+
+def section(recipe: Recipe) -> str:
+    """One recipe."""
+    rows = [
+        f"| `{field}` | {shown(value)} | {cell(recipe.source(field) or 'impasto')} |"
+        for field, value in leaves(recipe).items()
+        if counts(recipe, field, value)
+    ]
+    parts = [f"## {recipe.name}\n\n{recipe.summary}\n\nSource: {recipe.paper}."]
+    parts.append("\n".join(["| number | value | source |", "|---|---|---|", *rows]))
+    if recipe.stand_in is not None:
+        lines = [f"- {term_text(term)}" for term in recipe.stand_in.terms]
+        if recipe.stand_in.optimizer is not None:
+            lines.append(f"- optimizer: {optimizer_text(recipe.stand_in.optimizer)}")
+        parts.append("On other networks (by eye):\n\n" + "\n".join(lines))
+    if recipe.deviations:
+        parts.append(f"**Deviations:** {recipe.deviations}")
+    return "\n\n".join(parts)
+
+
+def counts(recipe: Recipe, field: str, value: Any) -> bool:
+    """Whether a number plays a part in the method."""
+    first, _, rest = field.partition(".")
+    if first == "optimizer":
+        return rest == "name" or rest in COUNTS[recipe.optimizer.name]
+    if field == "schedule.count" or first in QUIET or rest.endswith(".source"):
+        return value not in (0, (), None, False, "plain", "zeros")
+    if field in ("schedule.first", "schedule.final_lr") or rest.endswith(".scaling"):
+        return bool(value != 1)
+    if first == "schedule" and recipe.schedule.ratio == 1:
+        return rest != "smallest"
+    return value not in ((), None)
+
+
+def term_text(term: TermSpec) -> str:
+    """A term in one line."""
+    words = [f"{k} {shown(v)}" for k, v in term.options.items()]
+    places = ", ".join(term.layers)
+    shares = f", layer weights {shown(term.layer_weights)}" if term.layer_weights else ""
+    options = f" ({', '.join(words)})" if words else ""
+    return f"{term.name}: `{term.loss}`{options} at {places}, weight {shown(term.weight)}{shares}"
+
+
+def optimizer_text(optimizer: OptimizerSpec) -> str:
+    """An optimiser in one line."""
+    fields = (f"{f} {shown(getattr(optimizer, f))}" for f in COUNTS[optimizer.name])
+    return f"{optimizer.name}, {', '.join(fields)}"
+
+
+def shown(value: Any) -> str:
+    """A value for people: numbers to six digits."""
+    if isinstance(value, list | tuple):
+        return " ".join(shown(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else cell(str(value))
+
+
+def cell(text: str) -> str:
+    """Text that does not end a cell."""
+    return text.replace("|", "\\|")
+
+
+def page() -> str:
+    """The whole page with fresh tables."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{reference()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
