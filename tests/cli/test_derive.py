@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field
 
 from impasto.cli import derive
-from impasto.specs import Spec, StylizeSpec
+from impasto.specs import FilterSpec, Spec, StylizeSpec
 from impasto.specs.base import FILES
 
 
@@ -16,7 +16,7 @@ class Request(Spec):
     """A request that no verb has."""
 
     photo: str = Field(description="The photo.")
-    others: tuple[str, ...] = Field(description="More.", max_length=3)
+    paintings: tuple[str, ...] = Field(description="More.", max_length=3)
     count: int | None = Field(default=None, ge=1, lt=9, description="How many.")
     share: float = Field(default=0.5, gt=0, description="How much.")
     kind: Literal["a", "b"] = Field(default="b", description="Which.")
@@ -30,8 +30,8 @@ OPTIONS = {o.field: o for o in derive.options(Request)}
 
 def test_fields_become_options():
     assert list(OPTIONS) == list(Request.model_fields)
-    assert [n for n, o in OPTIONS.items() if o.required] == ["photo", "others"]
-    assert [n for n, o in OPTIONS.items() if o.many] == ["others", "layers", "weights"]
+    assert [n for n, o in OPTIONS.items() if o.required] == ["photo", "paintings"]
+    assert [n for n, o in OPTIONS.items() if o.many] == ["paintings", "layers", "weights"]
     assert [n for n, o in OPTIONS.items() if o.switch] == ["fast"]
     assert [n for n, o in OPTIONS.items() if o.numeric] == ["count", "share", "weights"]
     assert OPTIONS["count"].text() == "How many. [1 to less than 9]"
@@ -41,7 +41,7 @@ def test_fields_become_options():
     assert OPTIONS["fast"].text() == "Hurry."
 
 
-@pytest.mark.parametrize("spec", [StylizeSpec, Request])
+@pytest.mark.parametrize("spec", [StylizeSpec, FilterSpec, Request])
 def test_every_field_says_what_it_does(spec):
     for option in derive.options(spec):
         assert option.help.endswith("."), option.field
@@ -104,3 +104,17 @@ class Masked(Spec):
 )
 def test_lists_of_files_and_of_numbered_layers(words, expected):
     assert derive.regrouped(words.split(), derive.options(Masked)) == expected.split(" ")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--set a=1 b_c=on p.png", "--set=a=1 --set=b_c=on p.png"),
+        ("--set a=1,b=2 p=q.png", "--set=a=1 --set=b=2 p=q.png"),
+        ("--set=a=1 b=2 --seed 3", "--set=a=1 --set=b=2 --seed 3"),
+        ("--set a=1 --set b=2 p", "--set=a=1 --set=b=2 p"),
+        ("--set wrong p", "--set=wrong p"),
+    ],
+)
+def test_lists_of_settings(words, expected):
+    assert derive.regrouped(words.split(), derive.options(FilterSpec)) == expected.split(" ")
