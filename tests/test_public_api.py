@@ -41,11 +41,7 @@ def result(photo, painting) -> impasto.Result:
 
 def test_inventory():
     assert impasto.__all__ == [
-        "ImpastoError",
-        "Result",
-        "__version__",
-        "filter",
-        "stylize",
+        *("ImpastoError", "Result", "__version__", "filter", "inspect", "stylize"),
         "stylize_steps",
     ]
     assert set(impasto.__all__) <= set(dir(impasto))
@@ -57,7 +53,7 @@ def test_inventory():
 
 def test_inventory_of_rooms():
     assert importlib.import_module("impasto.events").__all__ == [
-        *("Event", "Finished", "Saved", "ScaleStarted", "Started", "Step")
+        *("Event", "Finished", "Saved", "ScaleStarted", "Started", "Step", "Table")
     ]
     assert importlib.import_module("impasto.specs").__all__ == [
         *("FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec")

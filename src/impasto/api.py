@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import html
-import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,6 +44,8 @@ class Result:
         settings: All numbers of the recipe as they were used.
         seconds: Wall time of the job.
         metadata: What :meth:`save` writes into the picture; enough for ``impasto rerun``.
+        report: What the verb found besides pictures; plain lists and numbers.
+        others: Further pictures, (H, W, 3) like ``array``, by name (``"invert"``).
     """
 
     array: np.ndarray
@@ -52,6 +54,13 @@ class Result:
     settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    report: Mapping[str, Any] = field(default_factory=dict)
+    others: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def table(self) -> list[dict[str, Any]]:
+        """A row for every layer that :func:`inspect` looked at; ready for a data frame."""
+        return list(self.report.get("layers", ()))
 
     @cached_property
     def image(self) -> Image:
@@ -96,16 +105,15 @@ def with_options(*specs: type[Spec]) -> Callable[[F], F]:
     """Let ``help`` and completion show the fields of ``specs`` in place of ``**options``."""
 
     def decorate(function: F) -> F:
-        signature = inspect.signature(function)
-        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        plain = signature(function)
+        own = [p for p in plain.parameters.values() if p.kind is not p.VAR_KEYWORD]
         names = {p.name for p in own}
         names |= {name for spec in specs for name in spec.without}
         fields = {n: f for spec in specs for n, f in spec.model_fields.items() if n not in names}
         more = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=f.default)
-            for name, f in fields.items()
+            Parameter(name, Parameter.KEYWORD_ONLY, default=f.default) for name, f in fields.items()
         ]
-        function.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+        function.__signature__ = plain.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
         return function
 
     return decorate
@@ -164,6 +172,28 @@ def filter(image: Picture, name: str, reference: Picture | None = None, **option
     return collect(steps("filter", pictures, options))
 
 
+@with_options(jobs.spec_type("inspect"), OutputSpec)
+def inspect(image: Picture, **options: Any) -> Result:
+    """What a network sees in a picture.
+
+    Args:
+        image: The picture.
+        options: Fields of :class:`impasto.specs.InspectSpec`, named like the options of
+            ``impasto inspect``, and of :class:`impasto.specs.OutputSpec`.
+
+    Returns:
+        The sheet. Its ``table`` has a row per layer, its ``report`` the classes as well; with
+        ``invert`` the rebuilt picture is ``others["invert"]``.
+
+    Raises:
+        UsageError: An option is unknown or out of range, a layer does not exist.
+        InputError: The picture cannot be used.
+        WeightsError: The weights of a network are not there.
+        ResourceError: There is not enough memory.
+    """
+    return collect(steps("inspect", {"image": image}, options))
+
+
 def steps(verb: str, pictures: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Event]:
     """Run any verb.
 
@@ -203,6 +233,8 @@ def collect(events: Iterable[Event]) -> Result:
                 settings=event.settings,
                 seconds=event.seconds,
                 metadata=event.metadata,
+                report=event.report,
+                others={name.strip("-"): image for name, image in event.others.items()},
             )
     raise ImpastoError("the job ended without a result")
 

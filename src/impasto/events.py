@@ -121,4 +121,4 @@ class Finished:
 
 Event = Started | ScaleStarted | Step | Saved | Finished
 
-__all__ = ["Event", "Finished", "Saved", "ScaleStarted", "Started", "Step"]
+__all__ = ["Event", "Finished", "Saved", "ScaleStarted", "Started", "Step", "Table"]

@@ -104,7 +104,7 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     """
     sources = sources or {}
     _check_known(spec, output)
-    _check_output(output, [sources.get(n, n) for n in strings(spec)])
+    _check_output(output, [sources.get(n, n) for n in strings(spec)], spec.others())
     make: Callable[[Spec, Read], Job] = imported(VERBS.get(verb_of(spec))[1])
     job = make(spec, reader(output.max_pixels, sources))
     if output.resume:
@@ -153,6 +153,7 @@ def run(
             if isinstance(event, Finished):
                 event = _save(job, spec, output, event)
                 done = True
+                yield from _others(output, event)
                 yield from _close_log(log, output)
             if isinstance(event, Step) and log is not None:
                 log.add(event)
@@ -215,10 +216,11 @@ def _check_known(spec: Spec, output: OutputSpec) -> None:
             raise UsageError(f"{verb_of(spec)} takes no {field.replace('_', '-')}")
 
 
-def _check_output(output: OutputSpec, inputs: Iterable[Any]) -> None:
+def _check_output(output: OutputSpec, inputs: Iterable[Any], others: Iterable[str] = ()) -> None:
     """Everything about the output that can be known before anything heavy is loaded.
 
-    Some of ``inputs`` are names of files; the output must not be one of these.
+    Some of ``inputs`` are names of files; the output must not be one of these. ``others`` are
+    the endings of further pictures beside it.
     """
     path, inputs = output.output, list(inputs)
     if output.resume and path in (None, STDOUT):
@@ -239,6 +241,8 @@ def _check_output(output: OutputSpec, inputs: Iterable[Any]) -> None:
     _check_target(path, inputs, output)
     if path == STDOUT:
         return
+    for inner in others:
+        _check_target(str(other_path(path, inner)), inputs, output)
     if output.resume and not checkpoint_path(path).exists():
         raise InputError(
             f"no checkpoint {checkpoint_path(path)}",
@@ -282,6 +286,11 @@ def beside(path: Path, inner: str, ending: str) -> Path:
     return path.with_name(name)
 
 
+def other_path(output: str, inner: str) -> Path:
+    """Where a further picture goes: ``NAME-invert.EXT`` beside ``NAME.EXT``."""
+    return beside(Path(output), inner, Path(output).suffix)
+
+
 def _save(job: Job, spec: Spec, output: OutputSpec, event: Finished) -> Finished:
     path = _write(job, spec, output, event, force=output.force or output.resume)
     if path is not None and path != STDOUT:
@@ -303,7 +312,15 @@ def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: 
         metadata=metadata(job, spec, complete=event.complete),
         force=force,
     )
+    for inner, image in event.others.items() if output.output != STDOUT else ():
+        images.save(image, other_path(output.output, inner), force=force)
     return output.output
+
+
+def _others(output: OutputSpec, event: Finished) -> Iterator[Saved]:
+    if output.output not in (None, STDOUT):
+        for inner in event.others:
+            yield Saved(str(other_path(str(output.output), inner)), "picture")
 
 
 def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:

@@ -16,10 +16,8 @@ FIELD = (78, 44, 936, 490)
 #: Lines that can be told apart, also by most of the colour-blind (Okabe and Ito 2008).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#b59f00")
 INK, GRID, EDGE = "#202020", "#e4e4e4", "#9a9a9a"
-#: Least and greatest number of decades on the axis of values.
+#: Least and greatest number of decades on the axis of values; what is below runs along it.
 DECADES = (1, 8)
-#: Terms below this part of the largest value are cut off.
-FAINT = 10.0 ** -DECADES[1]
 
 
 def plot(rows: Sequence[Row], title: str = "") -> Image.Image:
@@ -57,11 +55,12 @@ def plot(rows: Sequence[Row], title: str = "") -> Image.Image:
 
 def _range(values: Sequence[float]) -> tuple[int, int]:
     """Decades that hold the positive values, as exponents of ten."""
-    good = [v for v in values if v > 0 and math.isfinite(v)]
+    good = sorted(v for v in values if v > 0 and math.isfinite(v))
     if not good:
         return -1, 0
-    high = math.ceil(math.log10(max(good)))
-    low = math.floor(math.log10(max(min(good), max(good) * FAINT)))
+    high = math.ceil(math.log10(good[-1]))
+    # The first content loss of a run that begins with the photo is nearly 0 and would flatten all.
+    low = math.floor(math.log10(good[len(good) // 50]))
     return max(min(low, high - DECADES[0]), high - DECADES[1]), high
 
 

@@ -7,10 +7,8 @@ import struct
 
 import h5py
 import numpy as np
-import numpy_nets
 import pytest
 import torch
-import torch_layouts
 from safetensors.torch import save_file
 from scipy.io import savemat
 
@@ -19,6 +17,8 @@ from impasto.backbones.convert import convert
 from impasto.backbones.formats import safe
 from impasto.backbones.formats.named import oriented
 from impasto.errors import UnknownName, UsageError, WeightsError
+
+from . import numpy_nets, torch_layouts
 
 BLOCKS = {"vgg11": (1, 1, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 #: BGR and RGB means of the Caffe models.

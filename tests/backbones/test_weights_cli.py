@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch_layouts
 
 from impasto.backbones import DEFAULT, ENTRIES
 from impasto.cli import app
+
+from . import torch_layouts
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 

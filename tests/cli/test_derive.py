@@ -16,7 +16,7 @@ class Request(Spec):
     """A request that no verb has."""
 
     photo: str = Field(description="The photo.")
-    paintings: tuple[str, ...] = Field(description="More.", max_length=3)
+    more: tuple[str, ...] = Field(description="More.", max_length=3)
     count: int | None = Field(default=None, ge=1, lt=9, description="How many.")
     share: float = Field(default=0.5, gt=0, description="How much.")
     kind: Literal["a", "b"] = Field(default="b", description="Which.")
@@ -30,8 +30,8 @@ OPTIONS = {o.field: o for o in derive.options(Request)}
 
 def test_fields_become_options():
     assert list(OPTIONS) == list(Request.model_fields)
-    assert [n for n, o in OPTIONS.items() if o.required] == ["photo", "paintings"]
-    assert [n for n, o in OPTIONS.items() if o.many] == ["paintings", "layers", "weights"]
+    assert [n for n, o in OPTIONS.items() if o.required] == ["photo", "more"]
+    assert [n for n, o in OPTIONS.items() if o.many] == ["more", "layers", "weights"]
     assert [n for n, o in OPTIONS.items() if o.switch] == ["fast"]
     assert [n for n, o in OPTIONS.items() if o.numeric] == ["count", "share", "weights"]
     assert OPTIONS["count"].text() == "How many. [1 to less than 9]"

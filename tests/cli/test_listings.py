@@ -25,10 +25,10 @@ def test_recipes(run):
 
 
 def test_backbones(run):
-    from impasto.backbones import DEFAULT, weights
+    from impasto.backbones import DEFAULT, ENTRIES
 
     rows = json.loads(run("backbones", "--json").stdout)["backbones"]
-    assert [row["name"] for row in rows] == [entry.name for entry in weights.entries()]
+    assert [row["name"] for row in rows] == ENTRIES.names()
     assert [row["name"] for row in rows if row["default"]] == [DEFAULT]
     assert all(row["summary"] for row in rows)
 
@@ -85,15 +85,15 @@ def test_doctor(run):
 
 
 def test_doctor_finds_damaged_weights(monkeypatch, tmp_path):
-    from impasto.backbones import DEFAULT, weights
+    import dataclasses
 
-    broken = tmp_path / "broken.pth"
-    broken.write_bytes(b"broken")
-    entry = weights.get_entry(DEFAULT)
-    monkeypatch.setattr(weights, "places", lambda _: [("package", broken)])
-    row = next(row for row in doctor.weights() if row["name"] == entry.name)
-    assert "is damaged" in row["state"]
-    assert "pip install" in row["hint"]
+    from impasto.backbones import DEFAULT, ENTRIES
+
+    broken = dataclasses.replace(ENTRIES.get(DEFAULT), sha256="0" * 64)
+    monkeypatch.setitem(ENTRIES._items, DEFAULT, broken)
+    rows = {row["name"]: row for row in doctor.weights()}
+    assert "damaged" in rows[broken.name]["state"]
+    assert "pip install" in rows[broken.name]["hint"]
 
 
 def test_doctor_knows_every_extra():

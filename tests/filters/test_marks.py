@@ -29,6 +29,12 @@ def test_sketch_draws_the_edge_as_a_line() -> None:
     assert result[..., :40].mean() > 0.95
 
 
+def test_sketch_strokes_run_along_the_edge_only() -> None:
+    result = Sketch(shading=0.0, stroke=80.0)(step(size=128))[:, :1]
+    assert result[..., 63:65].mean() < 0.4
+    assert result[..., 54:61].mean() > 0.97
+
+
 def test_sketch_shades_the_dark_side() -> None:
     result = Sketch(lines=0.0)(step(size=128))[:, :1]
     assert result[..., :56].mean() < result[..., 72:].mean() - 0.15
@@ -97,6 +103,18 @@ def test_stipple_dots_keep_their_distance() -> None:
     # Relaxed points are evenly spaced; random ones have a coefficient of variation of 0.52.
     assert apart.std() / apart.mean() < 0.25
     assert apart.quantile(0.02) > 5 * random.quantile(0.02)
+
+
+def test_stipple_dots_are_the_centres_of_their_cells() -> None:
+    """Centroidal: that is what Lloyd's relaxation is for."""
+    dots = _placed(torch.full((1, 1, 96, 96), 0.4), 5.0, 0)
+    y, x = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
+    places = torch.stack([y.flatten(), x.flatten()], 1)
+    cells = torch.cdist(places, dots).argmin(1)
+    sizes = torch.bincount(cells, minlength=len(dots)).unsqueeze(1)
+    centres = torch.zeros_like(dots).index_add_(0, cells, places) / sizes.clamp_min(1)
+    off = (centres - dots).norm(dim=1)[sizes[:, 0] > 0]
+    assert off.mean() < 0.1 * 5.0
 
 
 def test_stipple_dots_follow_the_darkness() -> None:

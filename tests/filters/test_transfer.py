@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from impasto.filters.histogram import Histogram
-from impasto.filters.quilting import Quilting
+from impasto.filters.quilting import Quilting, _errors, _Patches, _Weights
 from impasto.filters.reinhard import Reinhard, from_ruderman, to_ruderman
 from impasto.images.spaces import luma, rgb_to_lab, rgb_to_oklab
 
@@ -111,6 +112,21 @@ def test_quilting_seams_are_no_rougher_than_the_painting() -> None:
     result = Quilting(passes=1, fidelity=0.0, block=160.0)(landscape(160, 160), other)
     rough, natural = (t.diff(dim=3).abs().mean() for t in (result, other))
     assert rough < 1.35 * natural
+
+
+def test_quilting_prefers_the_patch_that_goes_on() -> None:
+    """With the photo's tones left out, only the overlap decides."""
+    generator = np.random.default_rng(0)
+    source = generator.random((60, 70, 3), np.float32)
+    patches = _Patches.sampled(source, source[..., 0].copy(), 2, 40, generator)
+    there = np.full((3, 24, 24, 3), 0.5, np.float32)
+    whole = patches.pixels(np.array([7, 21, 33]))
+    there[:, :6] = whole[:, :6]  # what lies above is the upper rim of these patches
+    above, left = np.array([True, True, False]), np.array([False, False, False])
+    errors = _errors(patches, there, there[..., 0], _Weights(1.0, 0.0, 0.0), above, left)
+    assert list(errors.argmin(1)[:2]) == [7, 21]
+    assert errors[0, 7] < 1e-6
+    assert np.ptp(errors[2]) == 0.0  # no neighbour, no preference
 
 
 def test_quilting_smaller_patches_follow_closer() -> None:

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from loss_cases import (
+from torch import Tensor
+
+from impasto.errors import UsageError
+from impasto.losses import LOSSES, SumLoss
+from impasto.testing import assert_descends
+
+from .loss_cases import (
     CASES,
     IDS,
     NOT_ZERO,
@@ -17,11 +23,6 @@ from loss_cases import (
     target_of,
     value,
 )
-from torch import Tensor
-
-from impasto.errors import UsageError
-from impasto.losses import LOSSES, SumLoss
-from impasto.testing import assert_descends
 
 every = pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
 defaults = pytest.mark.parametrize("name", LOSSES.names())

@@ -17,7 +17,6 @@ import scipy.linalg
 import scipy.ndimage
 import scipy.special
 import torch
-from loss_cases import features
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -42,6 +41,8 @@ from impasto.losses import (
     Wasserstein,
 )
 from impasto.losses.hypercolumns import hypercolumns
+
+from .loss_cases import features
 
 F64 = NDArray[np.float64]
 Formula = Callable[[F64, F64], float]

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from control_cases import ARTS, NET, PHOTO, finish, job
 
 from impasto import images
 from impasto.errors import UsageError
@@ -19,6 +18,8 @@ from impasto.recipes import TermSpec
 from impasto.specs import StylizeSpec
 from impasto.styling.goals import Area, Paintings, goals_at
 from impasto.styling.plan import resolve
+
+from .control_cases import ARTS, NET, PHOTO, finish, job
 
 SIZE = (36, 48)
 SHOWN = resize(to_tensor(PHOTO), SIZE).clamp(0, 1)

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from control_cases import ARTS, PHOTO, finish
-from control_cases import job as control_job
 
 from impasto import images, jobs
 from impasto.errors import UnknownName, UsageError
@@ -20,6 +18,9 @@ from impasto.images.tensors import from_tensor, to_tensor
 from impasto.recipes import Schedule
 from impasto.specs import StylizeSpec
 from impasto.styling.run import Stylization
+
+from .control_cases import ARTS, PHOTO, finish
+from .control_cases import job as control_job
 
 SIZE = (36, 48)
 SHORT = Schedule(ratio=2.0, smallest=24, steps={"good": (1, 2)})

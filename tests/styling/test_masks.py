@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from control_cases import ARTS, NET, PHOTO, finish, half, job, speckled
 
 from impasto import images
 from impasto.engine.objective import Objective
@@ -17,6 +16,8 @@ from impasto.losses import Gram
 from impasto.recipes import Schedule, TermSpec
 from impasto.styling.goals import Area, Paintings, goals_at
 from impasto.styling.inputs import Inputs
+
+from .control_cases import ARTS, NET, PHOTO, finish, half, job, speckled
 
 RED, BLUE = (0.9, 0.1, 0.1), (0.1, 0.1, 0.9)
 ONE_COLOUR = tuple(images.load(speckled(c, i)) for i, c in enumerate((RED, BLUE)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from impasto import events, jobs
 from impasto.cli.estimate import clock
 from impasto.cli.progress import Progress, make_progress
-from impasto.cli.session import Session
+from impasto.cli.session import Session, write
 from impasto.errors import Cancelled, UsageError
 from impasto.specs import OutputSpec, Spec
 
@@ -56,9 +56,45 @@ def run_job(
     finally:
         progress.close()
     session.note(f"{clock(finished.seconds)} in all")
+    show_tables(finished.tables, session, aside=output.output == jobs.STDOUT)
     if output.output != jobs.STDOUT:
         session.answer(str(finished.path), _summary(finished, progress))
     return finished
+
+
+def show_tables(tables: Sequence[events.Table], session: Session, *, aside: bool) -> None:
+    """What a job found, on stdout before the path; with ``--json`` it is in the object.
+
+    Args:
+        tables: May be none.
+        session: Where to talk.
+        aside: Whether stdout belongs to the picture; then they go to stderr.
+    """
+    if session.json or not tables:
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    plain: dict[str, Any] = {"stderr": aside, "highlight": False, "emoji": False, "markup": False}
+    console = Console(**plain)
+    if not console.is_terminal:  # a file can be scrolled, columns that are cut are lost
+        console = Console(width=160, **plain)
+    with console.capture() as caught:
+        for found in tables:
+            table = Table(box=None, pad_edge=False)
+            for place, name in enumerate(found.columns):
+                table.add_column(name, justify="right" if place else "left", no_wrap=True)
+            for row in found.rows:
+                table.add_row(*row)
+            # A title of rich's own is wrapped at the width of the table.
+            console.print(found.title, style="bold", soft_wrap=True)
+            console.print(table)
+            console.print()
+    text = "\n".join(line.rstrip() for line in caught.get().splitlines())
+    if aside:
+        session.console().print(text, soft_wrap=True)
+    else:
+        write(text)
 
 
 def _watch(
@@ -116,4 +152,12 @@ def _summary(finished: events.Finished, progress: Progress) -> dict[str, Any]:
         "losses": progress.losses(),
         "notes": list(progress.notes),
         "settings": dict(finished.settings),
+        **_more(finished),
     }
+
+
+def _more(finished: events.Finished) -> dict[str, Any]:
+    """What only some verbs have: further files, findings."""
+    path = str(finished.path)
+    others = {k.strip("-"): str(jobs.other_path(path, k)) for k in finished.others}
+    return ({"others": others} if others else {}) | dict(finished.report)

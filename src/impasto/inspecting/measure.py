@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone, class_names, classifier_view
+from impasto.errors import ImpastoError
 from impasto.images.resize import resize_map
 from impasto.losses import gram_sum
 
@@ -37,18 +38,16 @@ class FeatureMap:
     """One channel of a layer.
 
     Attributes:
-        channel: Its index.
+        channel: Its index; -1 is all channels of a layer without positions.
         values: (H', W'), at most :data:`KEPT` px long: area means where the layer is larger.
         min: Of the channel at full resolution.
         max: Likewise.
-        peak: Row and column of the greatest magnitude, at full resolution.
     """
 
     channel: int
     values: FloatArray
     min: float
     max: float
-    peak: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +141,12 @@ def view_of(name: str, features: Tensor, stride: int, maps: int) -> LayerView:
         features: (C, H, W), on the CPU.
         stride: Of the layer.
         maps: How many feature maps are kept.
+
+    Raises:
+        ImpastoError: An activation is not finite.
     """
+    if not bool(torch.isfinite(features).all()):
+        raise ImpastoError(f"{name} has activations that are not finite numbers")
     channels, height, width = features.shape
     gram = gram_sum(features[None])[0] / (height * width) if stride else None
     low, high = features.amin(dim=(1, 2)), features.amax(dim=(1, 2))
@@ -232,15 +236,7 @@ def _inner_moments(features: Tensor) -> tuple[Tensor, Tensor]:
 
 def _map(plane: Tensor, channel: int) -> FeatureMap:
     """The feature map ``plane`` (H, W)."""
-    height, width = plane.shape
-    place = int(plane.abs().argmax())
-    return FeatureMap(
-        channel,
-        _reduced(plane),
-        float(plane.min()),
-        float(plane.max()),
-        (place // width, place % width),
-    )
+    return FeatureMap(channel, _reduced(plane), float(plane.min()), float(plane.max()))
 
 
 def _reduced(plane: Tensor) -> FloatArray:
@@ -254,12 +250,10 @@ def _reduced(plane: Tensor) -> FloatArray:
 
 
 def _vector(features: Tensor) -> FeatureMap:
-    """A layer without positions: its channels side by side, as a nearly square picture."""
+    """A layer without positions: its channels side by side, (1, C)."""
     flat = features.flatten()
-    width = int(np.ceil(len(flat) ** 0.5))
-    padded = torch.full((-(-len(flat) // width) * width,), float("nan"))
-    padded[: len(flat)] = flat
-    return FeatureMap(-1, padded.view(-1, width).numpy(), float(flat.min()), float(flat.max()), (0, 0))
+    values: FloatArray = np.array(flat[None].numpy(), copy=True)
+    return FeatureMap(-1, values, float(flat.min()), float(flat.max()))
 
 
 def _histogram(features: Tensor) -> npt.NDArray[np.int64]:
@@ -267,5 +261,7 @@ def _histogram(features: Tensor) -> npt.NDArray[np.int64]:
     if not low < high:
         return np.zeros(BINS, np.int64)
     # Exact zeros have a number of their own; as a bar they would dwarf all others.
-    counts: npt.NDArray[np.int64] = torch.histc(features[features != 0], BINS, low, high).long().numpy()
+    counts: npt.NDArray[np.int64] = (
+        torch.histc(features[features != 0], BINS, low, high).long().numpy()
+    )
     return counts

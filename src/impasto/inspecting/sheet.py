@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +38,12 @@ INNER = WIDTH - 2 * MARGIN
 FACTS, GUTTER = 236, 28
 #: Between feature maps, and the height of the line below each.
 GAP, CAPTION = 10, 20
-#: Height that a band of feature maps aims at, and the widest map.
-BAND, WIDEST = 270, 300
+#: Height that a band of feature maps aims at, the widest map, and the cost of ragged rows.
+BAND, WIDEST, RAGGED = 270, 300, 1.2
+#: Least width of a feature map, and of one that has two numbers below it.
+LEAST, ROOMY = 44, 84
+#: Least width of the photo with its caption, and height of the classes.
+NARROWEST, CLASSES = 250, 290
 #: Edge of a Gram matrix, and their number per row.
 GRAM, GRAMS = 256, 5
 
@@ -118,7 +123,8 @@ def opening(found: Findings) -> Image.Image:
     height, width = found.photo.shape[:2]
     most = (INNER - 420 - shown * 32) // shown if found.classes else (INNER - 32) // 2
     size = _fit((width, height), (min(most, 640), 400))
-    part = paper(INNER, size[1] + 26)
+    step = max(size[0], NARROWEST) + 32
+    part = paper(INNER, max(size[1] + 26, CLASSES if found.classes else 0))
     draw = ImageDraw.Draw(part)
     part.paste(photo_image(found.photo, size), (0, 0))
     caption = "the photo"
@@ -126,15 +132,16 @@ def opening(found: Findings) -> Image.Image:
         edge = min(size)
         left, top = (size[0] - edge) // 2, (size[1] - edge) // 2
         _outline(draw, (left, top, left + edge, top + edge), size)
-        caption = "the photo; the classifier sees the middle square"
-    write(draw, (0, size[1] + 20), caption, 14, MUTED, width=size[0])
+        caption = "the photo; the square is classified"
+    write(draw, (0, size[1] + 20), caption, 14, MUTED, width=step - 16)
     if found.inversion is not None:
-        x = size[0] + 32
+        x = step
         part.paste(photo_image(found.inversion.image, size), (x, 0))
-        text = f"rebuilt from {found.inversion.layer} alone"
-        write(draw, (x, size[1] + 20), text, 14, MUTED, width=size[0])
+        error = percent(found.inversion.error)
+        text = f"{found.inversion.layer} alone, feature error {error}"
+        write(draw, (x, size[1] + 20), text, 14, MUTED, width=step - 16)
     if found.classes:
-        _classes(draw, (shown * (size[0] + 32) + 16, 0, INNER, size[1]), found)
+        _classes(draw, (shown * step + 16, 0, INNER, max(size[1], CLASSES)), found)
     return part
 
 
@@ -178,7 +185,13 @@ def _facts(view: LayerView, found: Findings) -> Image.Image:
     field = found.fields.get(view.name)
     edge = None if field is None else field * thumb[0] / width
     part.paste(spotlight(photo_image(found.photo, thumb), edge), (0, 132))
-    seen = "all" if field is None and not view.stride else "unknown" if field is None else f"{field} px"
+    seen = (
+        "all"
+        if field is None and not view.stride
+        else "unknown"
+        if field is None
+        else f"{field} px"
+    )
     write(draw, (0, 132 + thumb[1] + 18), f"sees {seen}", 13, MUTED, width=half)
     low, high = view.stats.min, view.stats.max
     zero = -low / (high - low) if high > low else 0.0
@@ -220,20 +233,27 @@ def _maps(view: LayerView, room: int, aspect: float) -> Image.Image:
         y = i // columns * (size[1] + CAPTION + GAP)
         part.paste(map_image(plane.values, size), (x, y))
         write(draw, (x, y + size[1] + 16), f"#{plane.channel}", 13, INK)
-        most = number(max(plane.max, -plane.min))
-        sign = "\u00b1" if plane.min < 0 else ""
-        write(draw, (x + size[0], y + size[1] + 16), sign + most, 13, MUTED, right=True)
+        if size[0] >= ROOMY:
+            most = number(max(plane.max, -plane.min))
+            sign = "\u00b1" if plane.min < 0 else ""
+            write(draw, (x + size[0], y + size[1] + 16), sign + most, 13, MUTED, right=True)
     return part
 
 
 def _vector(plane: FeatureMap, room: int) -> Image.Image:
-    """Channels without positions, as cells of whole pixels, row by row."""
-    height, width = plane.values.shape
-    cell = max(1, min(BAND // height, room // width, 24))
-    part = paper(room, height * cell + CAPTION)
-    part.paste(map_image(plane.values, (width * cell, height * cell)), (0, 0))
-    text = f"a cell is a unit, row by row; the greatest is {number(plane.max)}"
-    write(ImageDraw.Draw(part), (0, height * cell + 16), text, 13, MUTED, width=room)
+    """Channels without positions, as square cells, as large as fit, row by row."""
+    values = plane.values.ravel()
+    cell = next(c for c in range(24, 0, -1) if c == 1 or -(-len(values) // (room // c)) * c <= BAND)
+    columns = min(room // cell, len(values))
+    rows = -(-len(values) // columns)
+    cells = np.full(rows * columns, np.nan, np.float32)
+    cells[: len(values)] = values
+    part = paper(room, rows * cell + CAPTION)
+    size = (columns * cell, rows * cell)
+    part.paste(map_image(cells.reshape(rows, columns), size), (0, 0))
+    best = int(values.argmax())
+    text = f"a cell is a unit, row by row; the greatest is #{best}, {number(plane.max)}"
+    write(ImageDraw.Draw(part), (0, rows * cell + 16), text, 13, MUTED, width=room)
     return part
 
 
@@ -256,9 +276,10 @@ def grid(count: int, room: int, aspect: float) -> tuple[int, tuple[int, int]]:
     def cost(columns: int) -> float:
         rows = -(-count // columns)
         high = rows * (size(columns)[1] + CAPTION) + (rows - 1) * GAP
-        return abs(np.log(high / BAND)) + 0.3 * (rows * columns - count) / columns
+        return abs(math.log(high / BAND)) + RAGGED * (rows * columns - count) / columns
 
-    columns = min(range(1, min(count, 24) + 1), key=cost)
+    possible = [c for c in range(1, count + 1) if c == 1 or size(c)[0] >= LEAST]
+    columns = min(possible, key=cost)
     return columns, size(columns)
 
 
@@ -337,4 +358,3 @@ def _outline(draw: ImageDraw.ImageDraw, box: Box, size: tuple[int, int]) -> None
     right, bottom = min(box[2], size[0]) - 1, min(box[3], size[1]) - 1
     draw.rectangle([left, top, right, bottom], outline=INK, width=3)
     draw.rectangle([left + 1, top + 1, right - 1, bottom - 1], outline=(255, 255, 255))
-

@@ -40,7 +40,7 @@ class StylizeSpec(Spec):
     )
     content_weight: float | None = Field(None, ge=0, description="How closely the photo is kept.")
     style_weight: float | None = Field(
-        None, ge=0, description="How strongly the painting shows; 30 to 200 are sensible."
+        None, ge=0, description="How strongly the painting shows (default 20)."
     )
     tv_weight: float | None = Field(None, ge=0, description="How smooth the picture must be.")
     content_layers: tuple[str, ...] | None = Field(

@@ -1,14 +1,14 @@
 """Every backbone keeps the promises of its table; parametrised over the registry."""
 
 import numpy as np
-import numpy_nets
 import pytest
 import torch
-import torch_layouts
 
 from impasto.backbones import ARCHITECTURES, ENTRIES, Preprocessing, vgg
 from impasto.backbones.layouts import from_state
 from impasto.errors import InputError, UnknownName, UsageError
+
+from . import numpy_nets, torch_layouts
 
 ARCHS = ARCHITECTURES.names()
 THIN = 8

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch_layouts
 from safetensors.torch import save_file
 
 from impasto.backbones import (
@@ -26,6 +25,8 @@ from impasto.backbones import (
 from impasto.backbones.convert import convert
 from impasto.backbones.layouts import to_ours
 from impasto.errors import InputError, UnknownName, UsageError, WeightsError
+
+from . import torch_layouts
 
 
 def put_thin(folder: Path, arch: str, tag: str, seed: int = 0) -> Path:
