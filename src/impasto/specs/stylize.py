@@ -125,6 +125,15 @@ class StylizeSpec(Spec):
         "lab",
         description="Where light and colour are told apart, for content, recolor and histogram.",
     )
+    before: str | None = Field(
+        None,
+        description="Filters that prepare the photo, such as kuwahara:radius=8+posterise; see "
+        "`impasto filters`. Those that need a second picture take the first painting.",
+    )
+    after: str | None = Field(
+        None,
+        description="Filters that finish the result, likewise; pictures on the way are without.",
+    )
     alpha: float = Field(
         1.0, ge=0, le=1, description="Strength: 0 gives the photo, 1 the result, between a blend."
     )
