@@ -10,11 +10,11 @@ import torch
 
 from impasto import images
 from impasto.backbones import load
-from impasto.engine.objective import Objective
+from impasto.engine.objective import Objective, goal_for
 from impasto.images.resize import fit_size, resize
 from impasto.images.tensors import from_tensor, to_tensor
 from impasto.recipes import RECIPES
-from impasto.styling.goals import goals_at
+from impasto.styling.goals import make_term
 
 
 def difference(result: images.Picture, other: images.Picture) -> float:
@@ -28,7 +28,13 @@ def loss(picture: images.Picture, photo: images.Picture, painting: images.Pictur
     recipe, network = RECIPES.get("impasto"), load(pooling="avg")
     size = picture.size if picture.size != photo.size else fit_size(*photo.size, recipe.size)
     x, p, a = (to_tensor(i) for i in (picture, photo, painting))
-    goals = goals_at(recipe.terms, network, resize(p, size), [a], [1.0], max(size))
+    painting_at = resize(a, fit_size(*painting.size, max(size)))
+    goals = [
+        goal_for(
+            make_term(t), network, [painting_at if t.role == "style" else resize(p, size)], [1.0]
+        )
+        for t in recipe.terms
+    ]
     with torch.no_grad():
         return float(sum(Objective(network, goals)(resize(x, size)).values()))
 
