@@ -50,6 +50,6 @@ IMPASTO = Recipe(
     schedule=Schedule(
         ratio=2.0,
         smallest=112,
-        steps={"draft": (6, 18, 50), "good": (32, 70, 120), "best": (120, 150, 250)},
+        steps={"draft": (4, 14, 40), "good": (32, 70, 120), "best": (120, 150, 250)},
     ),
 )
