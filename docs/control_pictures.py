@@ -58,12 +58,12 @@ def made(photo: Array, style: Array | list[Array], **options: Any) -> Array:
 
 def row(name: str, *pictures: Array) -> None:
     """Pictures side by side, as a file below 60 kB."""
-    parts = []
+    parts, width = [], min(SIZE, 1000 // len(pictures))
+    height = width * SHAPE[0] // SHAPE[1]
     for picture in pictures:
         rgb = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
         tensor = images.to_tensor(images.load(np.ascontiguousarray(rgb)))
-        height = SIZE * SHAPE[0] // SHAPE[1]
-        parts.append(images.from_tensor(resize(tensor, (height, SIZE), clamp=True)))
+        parts.append(images.from_tensor(resize(tensor, (height, width), clamp=True)))
         parts.append(np.ones((height, 6, 3), np.float32))
     sheet = np.concatenate(parts[:-1], axis=1)
     path = FOLDER / f"{name}.jpg"

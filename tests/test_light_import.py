@@ -31,7 +31,9 @@ def loaded_after(code: str) -> set[str]:
     return set(done.stderr.decode().split())
 
 
-@pytest.mark.parametrize("arguments", [*ANSWERS, ["recipes"], ["stylize"], ["stylize", "--siz"]])
+@pytest.mark.parametrize(
+    "arguments", [*ANSWERS, ["recipes"], ["stylize"], ["stylize", "--siz"], ["filter"]]
+)
 def test_answers_load_nothing_heavy(arguments):
     loaded = loaded_after(f"from impasto.cli import main; main({arguments!r})")
     assert not loaded & set(HEAVY)

@@ -17,7 +17,7 @@ from PIL import Image
 import impasto
 from impasto import events, images
 from impasto.errors import InputError, UnknownName, UsageError
-from impasto.specs import OutputSpec, StylizeSpec
+from impasto.specs import FilterSpec, OutputSpec, StylizeSpec
 
 FAST = {"size": 64, "quality": "draft", "iterations": 2, "device": "cpu"}
 
@@ -41,7 +41,8 @@ def result(photo, painting) -> impasto.Result:
 
 def test_inventory():
     assert impasto.__all__ == [
-        *("ImpastoError", "Result", "__version__", "inspect", "stylize", "stylize_steps")
+        *("ImpastoError", "Result", "__version__", "filter", "inspect", "stylize"),
+        "stylize_steps",
     ]
     assert set(impasto.__all__) <= set(dir(impasto))
     for name in impasto.__all__:
@@ -55,7 +56,7 @@ def test_inventory_of_rooms():
         *("Event", "Finished", "Saved", "ScaleStarted", "Started", "Step", "Table")
     ]
     assert importlib.import_module("impasto.specs").__all__ == [
-        *("InspectSpec", "OutputSpec", "Spec", "StylizeSpec")
+        *("FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec")
     ]
 
 
@@ -190,3 +191,32 @@ def test_numbers_of_numpy_are_numbers(photo, painting):
     )
     assert made.metadata["spec"]["style_weight"] == 2.0
     assert made.metadata["spec"]["seed"] == 3
+
+
+def test_filter(photo, painting, tmp_path):
+    made = impasto.filter(photo, "kuwahara+posterise", set={"radius": 4, "colours": 3})
+    assert made.array.shape == photo.shape
+    assert len(np.unique(made.array.reshape(-1, 3), axis=0)) <= 3
+    assert made.metadata["spec"]["set"] == ["radius=4", "colours=3"]
+    assert made.losses == ()
+    same = impasto.filter(image=photo, name="kuwahara:radius=4+posterise:colours=3")
+    np.testing.assert_array_equal(same.array, made.array)
+    path = made.save(tmp_path / "out.png")
+    assert images.read_metadata(path)["verb"] == "filter"
+    coloured = impasto.filter(photo, "reinhard", painting)
+    assert coloured.metadata["inputs"]["reference"]["name"] == "<reference>"
+
+
+def test_filter_signature_and_mistakes(photo):
+    parameters = list(inspect.signature(impasto.filter).parameters)
+    assert parameters[:3] == ["image", "name", "reference"]
+    outputs = {"output", "force", "max_pixels"}
+    assert set(parameters) == {*FilterSpec.model_fields, *outputs}
+    with pytest.raises(UnknownName, match="did you mean kuwahara"):
+        impasto.filter(photo, "kuwahra")
+    with pytest.raises(UsageError, match="allowed: 1 to 30"):
+        impasto.filter(photo, "kuwahara:radius=50")
+    with pytest.raises(UsageError, match="needs a second picture"):
+        impasto.filter(photo, "reinhard")
+    with pytest.raises(UsageError, match="filter takes no log"):
+        impasto.filter(photo, "kuwahara", log="x.csv")

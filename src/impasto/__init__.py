@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.api import Result, inspect, stylize, stylize_steps
+    from impasto.api import Result, filter, inspect, stylize, stylize_steps
     from impasto.errors import ImpastoError
 
 __version__ = "0.1.0"
@@ -23,12 +23,21 @@ __version__ = "0.1.0"
 _HOMES = {
     "ImpastoError": "impasto.errors",
     "Result": "impasto.api",
+    "filter": "impasto.api",
     "inspect": "impasto.api",
     "stylize": "impasto.api",
     "stylize_steps": "impasto.api",
 }
 
-__all__ = ["ImpastoError", "Result", "__version__", "inspect", "stylize", "stylize_steps"]
+__all__ = [
+    "ImpastoError",
+    "Result",
+    "__version__",
+    "filter",
+    "inspect",
+    "stylize",
+    "stylize_steps",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -108,10 +108,10 @@ def with_options(*specs: type[Spec]) -> Callable[[F], F]:
         plain = signature(function)
         own = [p for p in plain.parameters.values() if p.kind is not p.VAR_KEYWORD]
         names = {p.name for p in own}
+        names |= {name for spec in specs for name in spec.without}
         fields = {n: f for spec in specs for n, f in spec.model_fields.items() if n not in names}
         more = [
-            Parameter(name, Parameter.KEYWORD_ONLY, default=f.default)
-            for name, f in fields.items()
+            Parameter(name, Parameter.KEYWORD_ONLY, default=f.default) for name, f in fields.items()
         ]
         function.__signature__ = plain.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
         return function
@@ -149,6 +149,27 @@ def stylize_steps(
     """
     paintings = tuple(style) if isinstance(style, list | tuple) else (style,)
     return steps("stylize", {"content": content, "style": paintings}, options)
+
+
+@with_options(jobs.spec_type("filter"), OutputSpec)
+def filter(image: Picture, name: str, reference: Picture | None = None, **options: Any) -> Result:
+    """Give a photo a classical look, without a network.
+
+    Args:
+        image: The photo.
+        name: A filter, or several: ``"kuwahara:radius=8+posterise:colours=6"``.
+        reference: The painting that some filters take colours or textures from.
+        options: Fields of :class:`impasto.specs.FilterSpec`, named like the options of
+            ``impasto filter``, and of :class:`impasto.specs.OutputSpec`. ``set`` may be a
+            mapping, too: ``set={"radius": 8}``.
+
+    Raises:
+        UnknownName: There is no such filter, or it has no such parameter.
+        UsageError: An option or parameter is out of range, or the reference is missing.
+        InputError: A picture cannot be used.
+    """
+    pictures = {"image": image, "name": name, "reference": reference}
+    return collect(steps("filter", pictures, options))
 
 
 @with_options(jobs.spec_type("inspect"), OutputSpec)

@@ -80,6 +80,7 @@ class HasRecipe(Protocol):
 #: :data:`Read` and gives a :class:`Job`.
 VERBS: Registry[tuple[str, str]] = Registry("verb")
 VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.styling:prepare"))
+VERBS.add("filter", ("impasto.specs:FilterSpec", "impasto.filtering:prepare"))
 VERBS.add("inspect", ("impasto.specs:InspectSpec", "impasto.inspecting:prepare"))
 
 
@@ -107,6 +108,7 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
             anything else that :func:`impasto.images.load` takes. The record keeps the names.
     """
     sources = sources or {}
+    _check_known(spec, output)
     _check_output(output, [sources.get(n, n) for n in strings(spec)], spec.others())
     make: Callable[[Spec, Read], Job] = imported(VERBS.get(verb_of(spec))[1])
     job = make(spec, reader(output.max_pixels, sources))
@@ -212,6 +214,13 @@ def renamed(spec: Spec, names: Mapping[str, str]) -> Spec:
         elif isinstance(value, tuple):
             changes[field] = tuple(names.get(v, v) if isinstance(v, str) else v for v in value)
     return spec.model_copy(update=changes)
+
+
+def _check_known(spec: Spec, output: OutputSpec) -> None:
+    """Refuse what means nothing for the verb."""
+    for field, about in OutputSpec.model_fields.items():
+        if field in spec.without and getattr(output, field) != about.default:
+            raise UsageError(f"{verb_of(spec)} takes no {field.replace('_', '-')}")
 
 
 def _check_output(output: OutputSpec, inputs: Iterable[Any], others: Iterable[str] = ()) -> None:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field
 
 from impasto.cli import derive
-from impasto.specs import Spec, StylizeSpec
+from impasto.specs import FilterSpec, Spec, StylizeSpec
 from impasto.specs.base import FILES
 
 
@@ -41,7 +41,7 @@ def test_fields_become_options():
     assert OPTIONS["fast"].text() == "Hurry."
 
 
-@pytest.mark.parametrize("spec", [StylizeSpec, Request])
+@pytest.mark.parametrize("spec", [StylizeSpec, FilterSpec, Request])
 def test_every_field_says_what_it_does(spec):
     for option in derive.options(spec):
         assert option.help.endswith("."), option.field
@@ -104,3 +104,17 @@ class Masked(Spec):
 )
 def test_lists_of_files_and_of_numbered_layers(words, expected):
     assert derive.regrouped(words.split(), derive.options(Masked)) == expected.split(" ")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--set a=1 b_c=on p.png", "--set=a=1 --set=b_c=on p.png"),
+        ("--set a=1,b=2 p=q.png", "--set=a=1 --set=b=2 p=q.png"),
+        ("--set=a=1 b=2 --seed 3", "--set=a=1 --set=b=2 --seed 3"),
+        ("--set a=1 --set b=2 p", "--set=a=1 --set=b=2 p"),
+        ("--set wrong p", "--set=wrong p"),
+    ],
+)
+def test_lists_of_settings(words, expected):
+    assert derive.regrouped(words.split(), derive.options(FilterSpec)) == expected.split(" ")

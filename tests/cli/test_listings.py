@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from impasto import images, samples
-from impasto.cli import doctor
+from impasto.cli import doctor, main
 from impasto.cli.samples import pair
 from impasto.errors import UsageError
 
@@ -31,6 +31,26 @@ def test_backbones(run):
     assert [row["name"] for row in rows] == ENTRIES.names()
     assert [row["name"] for row in rows if row["default"]] == [DEFAULT]
     assert all(row["summary"] for row in rows)
+
+
+def test_filters(capfdbinary):
+    from impasto.filters import describe
+
+    rows = describe()
+    assert main(["filters"]) == 0
+    lines = capfdbinary.readouterr().out.decode().splitlines()
+    assert [line.split()[0] for line in lines] == [row.name for row in rows]
+    needy = [line.split()[0] for line in lines if line.endswith("[needs --reference]")]
+    assert needy == [row.name for row in rows if row.needs_reference]
+    assert main(["filters", "--json"]) == 0
+    found = json.loads(capfdbinary.readouterr().out)["filters"]
+    assert [(row["name"], row["source"]) for row in found] == [(r.name, r.source) for r in rows]
+    kuwahara = next(row for row in found if row["name"] == "kuwahara")
+    radius = kuwahara["parameters"][0]
+    assert set(radius) == {"name", "default", "low", "high", "choices", "help", "range"}
+    assert (radius["name"], radius["low"], radius["high"]) == ("radius", 1, 30)
+    assert radius["range"] == "1 to 30"
+    assert kuwahara["needs_reference"] is False
 
 
 def test_samples_are_listed_and_written(run, folder):

@@ -6,7 +6,17 @@ import pytest
 import torch
 
 from impasto.errors import InputError, UnknownName, UsageError
-from impasto.filters import FILTERS, apply, parse, unparse
+from impasto.filters import (
+    FILTERS,
+    adjusted,
+    apply,
+    draws,
+    numbers,
+    parameters,
+    parse,
+    seeded,
+    unparse,
+)
 from impasto.filters.halftone import Halftone
 from impasto.filters.kuwahara import Kuwahara
 from impasto.filters.posterise import Posterise
@@ -104,3 +114,52 @@ def test_bad_picture() -> None:
         apply(parse("sketch"), torch.zeros(3, 4, 4))
     with pytest.raises(InputError, match="tensor"):
         apply([], torch.zeros(3, 4, 4))
+
+
+def test_settings_go_to_the_filter_that_has_them() -> None:
+    chain = parse("kuwahara:radius=3+posterise")
+    assert adjusted(chain, ["radius=8", " colours = 6 "]) == [
+        Kuwahara(radius=8.0),
+        Posterise(colours=6),
+    ]
+    assert chain == [Kuwahara(radius=3.0), Posterise()]
+    assert adjusted(chain, []) == chain
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["radios=3"], "unknown parameter of kuwahara+posterise 'radios' (did you mean radius?)"),
+        (["radius=31"], "kuwahara: radius cannot be 31.0 (allowed: 1 to 30)"),
+        (["radius=big"], "kuwahara: radius cannot be 'big' (allowed: 1 to 30)"),
+        (["radius"], "set: 'radius' is not a setting (write key=value)"),
+        (["radius="], "is not a setting"),
+        (["radius=3", "radius=4"], "set: radius is given twice (keep one)"),
+    ],
+)
+def test_settings_that_do_not_fit(settings: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        adjusted(parse("kuwahara+posterise"), settings)
+    assert message in str(caught.value)
+
+
+def test_a_setting_of_several_filters_is_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        adjusted(parse("stipple+shinkai"), ["contrast=2"])
+    assert str(caught.value) == (
+        "contrast is a parameter of stipple and of shinkai (write stipple:contrast=2 in the chain)"
+    )
+
+
+def test_one_seed_for_all_that_draw() -> None:
+    chain = seeded(parse("stipple+kuwahara+sketch:seed=2"), 7)
+    assert unparse(chain) == "stipple:seed=7+kuwahara+sketch:seed=7"
+    assert [draws(step) for step in chain] == [True, False, True]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_are_complete(name: str) -> None:
+    (row,) = numbers(parse(name))
+    kind = FILTERS.get(name)
+    assert row.pop("filter") == name
+    assert row == {p.name: p.default for p in parameters(kind)}

@@ -25,6 +25,7 @@ COMMANDS: Registry[str] = Registry("command")
 COMMANDS.add("rerun", "impasto.cli.rerun:rerun")
 COMMANDS.add("recipes", "impasto.cli.listings:recipes")
 COMMANDS.add("backbones", "impasto.cli.listings:backbones")
+COMMANDS.add("filters", "impasto.cli.listings:filters")
 COMMANDS.add("samples", "impasto.cli.samples:samples")
 COMMANDS.add("weights list", "impasto.cli.weights:list_")
 COMMANDS.add("weights fetch", "impasto.cli.weights:fetch")
@@ -105,12 +106,18 @@ def build(names: Sequence[str], session: Session) -> App:
 
 def verb_options(name: str) -> list[derive.Option]:
     """All options of a verb, its own first, then those of the output."""
-    return derive.options(jobs.spec_type(name)) + derive.options(OutputSpec)
+    return derive.options(jobs.spec_type(name)) + output_options(name)
+
+
+def output_options(name: str) -> list[derive.Option]:
+    """Those of the output that a verb knows."""
+    without = jobs.spec_type(name).without
+    return [o for o in derive.options(OutputSpec) if o.field not in without]
 
 
 def verb(name: str, session: Session) -> Callable[..., None]:
     """The command of a verb, with a signature made from its spec."""
-    own, output = derive.options(jobs.spec_type(name)), derive.options(OutputSpec)
+    own, output = derive.options(jobs.spec_type(name)), output_options(name)
     positional = [o for o in own if o.required]
 
     def command(*args: str, **options: Any) -> None:

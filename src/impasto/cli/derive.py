@@ -19,13 +19,15 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from impasto.specs import Spec
-from impasto.specs.base import FILES
+from impasto.specs.base import FILES, SETTINGS
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 #: A layer, a name: no folder and no extension, unlike pictures (``features.21`` is a layer).
 _WORD = re.compile(r"[A-Za-z]\w*(\.\d+)*")
 #: A layer, or several, of one of several paintings: ``2:relu3_1,relu4_1``.
 _NUMBERED = re.compile(r"\d+:[A-Za-z]")
+#: An item of a list of settings: ``radius=8``.
+_SETTING = re.compile(r"[A-Za-z]\w*=[^=]*")
 _SHORT = {"output": "-o"}
 #: Stands for a positional ``-``, which the parser would take for an option. No argument of a
 #: process can hold a NUL.
@@ -44,6 +46,7 @@ class Option:
         switch: Takes no value.
         numeric: Its value or items are numbers.
         files: Its items are files.
+        settings: Its items are settings, ``key=value``.
         allowed: Choices or range, as text; may be empty.
         default: As text; may be empty.
     """
@@ -55,6 +58,7 @@ class Option:
     switch: bool
     numeric: bool
     files: bool
+    settings: bool
     allowed: str
     default: str
 
@@ -71,7 +75,8 @@ class Option:
 
     def takes(self, token: str) -> bool:
         """Whether ``token`` can be one more item of this list, and not a picture."""
-        return bool((_NUMBER if self.numeric else _WORD).fullmatch(token))
+        word = _SETTING if self.settings else _WORD
+        return bool((_NUMBER if self.numeric else word).fullmatch(token))
 
     def text(self) -> str:
         """Help with what is allowed and the default."""
@@ -95,6 +100,7 @@ def _option(name: str, field: FieldInfo) -> Option:
         switch=kind is bool,
         numeric=kind in (int, float),
         files=field.json_schema_extra == FILES,
+        settings=field.json_schema_extra == SETTINGS,
         allowed=_allowed(kind, many, field.metadata),
         default=_default(field.default),
     )

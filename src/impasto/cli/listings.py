@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,21 @@ def backbones(session: Session) -> None:
         for here in [weights.find(entry) is not None]
     ]
     answer(session, "backbones", rows)
+
+
+def filters(session: Session) -> None:
+    """List the classical filters; --json tells their parameters."""
+    from impasto.filters import describe
+
+    rows = [
+        dataclasses.asdict(row)
+        | {
+            "summary": row.summary + (" [needs --reference]" if row.needs_reference else ""),
+            "parameters": [dataclasses.asdict(p) | {"range": p.range} for p in row.parameters],
+        }
+        for row in describe()
+    ]
+    answer(session, "filters", rows)
 
 
 def answer(session: Session, kind: str, rows: Sequence[dict[str, Any]]) -> None:

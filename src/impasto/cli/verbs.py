@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from impasto import events, jobs
@@ -56,22 +56,29 @@ def run_job(
     finally:
         progress.close()
     session.note(f"{clock(finished.seconds)} in all")
+    show_tables(finished.tables, session, aside=output.output == jobs.STDOUT)
     if output.output != jobs.STDOUT:
-        show_tables(finished.tables, session)
         session.answer(str(finished.path), _summary(finished, progress))
     return finished
 
 
-def show_tables(tables: Iterable[events.Table], session: Session) -> None:
-    """What a job found, on stdout before the path; with ``--json`` it is in the object."""
+def show_tables(tables: Sequence[events.Table], session: Session, *, aside: bool) -> None:
+    """What a job found, on stdout before the path; with ``--json`` it is in the object.
+
+    Args:
+        tables: May be none.
+        session: Where to talk.
+        aside: Whether stdout belongs to the picture; then they go to stderr.
+    """
     if session.json or not tables:
         return
     from rich.console import Console
     from rich.table import Table
 
-    # As wide as they need without a terminal: a file can be scrolled, cut columns are lost.
-    console = Console(highlight=False, emoji=False, markup=False)
-    console = console if console.is_terminal else Console(width=160, highlight=False, markup=False)
+    plain: dict[str, Any] = {"stderr": aside, "highlight": False, "emoji": False, "markup": False}
+    console = Console(**plain)
+    if not console.is_terminal:  # a file can be scrolled, columns that are cut are lost
+        console = Console(width=160, **plain)
     with console.capture() as caught:
         for found in tables:
             table = Table(box=None, pad_edge=False)
@@ -83,7 +90,11 @@ def show_tables(tables: Iterable[events.Table], session: Session) -> None:
             console.print(found.title, style="bold", soft_wrap=True)
             console.print(table)
             console.print()
-    write("\n".join(line.rstrip() for line in caught.get().splitlines()))
+    text = "\n".join(line.rstrip() for line in caught.get().splitlines())
+    if aside:
+        session.console().print(text, soft_wrap=True)
+    else:
+        write(text)
 
 
 def _watch(

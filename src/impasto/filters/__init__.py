@@ -23,7 +23,7 @@ from impasto.filters import (  # noqa: F401 - importing a filter registers it
 )
 from impasto.filters.base import FILTERS, Filter, Parameter, ReferenceFilter, parameters
 from impasto.filters.catalogue import Row, describe, markdown
-from impasto.filters.chain import apply, parse, unparse
+from impasto.filters.chain import adjusted, apply, draws, numbers, parse, seeded, unparse
 
 __all__ = [
     "FILTERS",
@@ -31,10 +31,14 @@ __all__ = [
     "Parameter",
     "ReferenceFilter",
     "Row",
+    "adjusted",
     "apply",
     "describe",
+    "draws",
     "markdown",
+    "numbers",
     "parameters",
     "parse",
+    "seeded",
     "unparse",
 ]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict, replace
 
 from torch import Tensor
 
 from impasto.errors import UnknownName, UsageError
 from impasto.filters.base import FILTERS, Filter, Parameter, Value, check_picture, parameters
+
+#: The parameter of every filter that draws at random.
+SEED = "seed"
 
 _SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 
@@ -58,6 +62,59 @@ def apply(chain: Iterable[Filter], image: Tensor, reference: Tensor | None = Non
     return result
 
 
+def adjusted(chain: Iterable[Filter], settings: Iterable[str]) -> list[Filter]:
+    """The chain with some parameters changed.
+
+    Args:
+        chain: From :func:`parse`.
+        settings: Each ``key=value``; goes to the one filter that has such a parameter.
+
+    Raises:
+        UnknownName: No filter of the chain has such a parameter.
+        UsageError: It is no ``key=value``, several filters have such a parameter, it is given
+            twice, or the value is out of range.
+
+    >>> unparse(adjusted(parse("kuwahara+posterise"), ["radius=8"]))
+    'kuwahara:radius=8.0+posterise'
+    """
+    steps = list(chain)
+    known = [{p.name: p for p in parameters(type(step))} for step in steps]
+    done: set[str] = set()
+    for setting in settings:
+        key, word = _pair(setting, "set")
+        if key in done:
+            raise UsageError(f"set: {key} is given twice", hint="keep one")
+        done.add(key)
+        places = [i for i, names in enumerate(known) if key in names]
+        if not places:
+            every = {name for names in known for name in names}
+            raise UnknownName(f"parameter of {'+'.join(s.name for s in steps)}", key, every)
+        owners = [steps[i].name for i in places]
+        if len(places) > 1:
+            raise UsageError(
+                f"{key} is a parameter of {' and of '.join(owners)}",
+                hint=f"write {owners[0]}:{key}={word} in the chain",
+            )
+        value = _read(owners[0], known[places[0]][key], word)
+        steps[places[0]] = replace(steps[places[0]], **{key: value})
+    return steps
+
+
+def seeded(chain: Iterable[Filter], seed: int) -> list[Filter]:
+    """The chain with ``seed`` as the seed of every filter that draws at random."""
+    return [replace(step, **{SEED: seed}) if draws(step) else step for step in chain]
+
+
+def draws(step: Filter) -> bool:
+    """Whether a filter draws at random."""
+    return any(parameter.name == SEED for parameter in parameters(type(step)))
+
+
+def numbers(chain: Iterable[Filter]) -> list[dict[str, Value]]:
+    """Every filter with all its parameters, explicit, for the record."""
+    return [{"filter": step.name, **asdict(step)} for step in chain]
+
+
 def unparse(chain: Iterable[Filter]) -> str:
     """The shortest text that :func:`parse` turns into an equal chain."""
     return "+".join(_spell(step) for step in chain)
@@ -72,15 +129,21 @@ def _one(part: str, text: str) -> Filter:
     known = {parameter.name: parameter for parameter in parameters(kind)}
     values: dict[str, Value] = {}
     for setting in filter(None, (piece.strip() for piece in settings.split(","))):
-        key, equals, word = (bit.strip() for bit in setting.partition("="))
-        if not equals or not word:
-            raise UsageError(f"{name}: {setting!r} is not a setting", hint="write key=value")
+        key, word = _pair(setting, name)
         if key not in known:
             raise UnknownName(f"parameter of {name}", key, known)
         if key in values:
             raise UsageError(f"{name}: {key} is given twice", hint="keep one")
         values[key] = _read(name, known[key], word)
     return kind(**values)
+
+
+def _pair(setting: str, owner: str) -> tuple[str, str]:
+    """Key and value of ``key=value``."""
+    key, equals, word = (bit.strip() for bit in setting.partition("="))
+    if not equals or not word:
+        raise UsageError(f"{owner}: {setting!r} is not a setting", hint="write key=value")
+    return key, word
 
 
 def _read(owner: str, parameter: Parameter, word: str) -> Value:

@@ -79,6 +79,6 @@ def coloured(values: npt.ArrayLike, low: float, high: float) -> Bytes:
     absent = ~np.isfinite(share)
     index = np.clip(np.where(absent, 0, share) * (LEVELS - 1) + 0.5, 0, LEVELS - 1).astype(np.intp)
     table = diverging() if signed else sequential()
-    pixels = np.clip(table[index] * 255 + 0.5, 0, 255).astype(np.uint8)
+    pixels: Bytes = np.clip(table[index] * 255 + 0.5, 0, 255).astype(np.uint8)
     pixels[absent] = NOTHING
     return pixels

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from impasto.backbones import ARCHITECTURES, Backbone, Preprocessing
+from impasto.backbones.chain import Pool
 from impasto.errors import InputError
 
 #: Width of the strip of the first measurement, px; doubled until the field fits into it.
@@ -57,6 +58,9 @@ def receptive_fields(backbone: Backbone, layers: Iterable[str]) -> dict[str, int
     probe = architecture.build(
         backbone.name, weights, preprocessing=plain, pooling="avg", padding="zeros"
     )
+    for part in probe.modules():
+        if isinstance(part, Pool):  # inside inception modules they are maxima in any case
+            part.kind = "avg"
     width = FIRST
     while open_ and width <= LAST:
         found |= _measured(probe, open_, width)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone, class_names, classifier_view
+from impasto.errors import ImpastoError
 from impasto.images.resize import resize_map
 from impasto.losses import gram_sum
 
@@ -140,7 +141,12 @@ def view_of(name: str, features: Tensor, stride: int, maps: int) -> LayerView:
         features: (C, H, W), on the CPU.
         stride: Of the layer.
         maps: How many feature maps are kept.
+
+    Raises:
+        ImpastoError: An activation is not finite.
     """
+    if not bool(torch.isfinite(features).all()):
+        raise ImpastoError(f"{name} has activations that are not finite numbers")
     channels, height, width = features.shape
     gram = gram_sum(features[None])[0] / (height * width) if stride else None
     low, high = features.amin(dim=(1, 2)), features.amax(dim=(1, 2))
@@ -255,5 +261,7 @@ def _histogram(features: Tensor) -> npt.NDArray[np.int64]:
     if not low < high:
         return np.zeros(BINS, np.int64)
     # Exact zeros have a number of their own; as a bar they would dwarf all others.
-    counts: npt.NDArray[np.int64] = torch.histc(features[features != 0], BINS, low, high).long().numpy()
+    counts: npt.NDArray[np.int64] = (
+        torch.histc(features[features != 0], BINS, low, high).long().numpy()
+    )
     return counts

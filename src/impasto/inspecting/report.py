@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,9 +99,3 @@ def _gram_cells(row: dict[str, Any]) -> Iterator[str]:
     yield " x ".join(map(str, row["gram"]["shape"]))
     for key in ("min", "max", "mean"):
         yield number(row["gram"][key])
-
-
-def all_finite(report: dict[str, Any]) -> bool:
-    """Whether every statistic is a number; a network of huge weights overflows."""
-    keys = ("min", "max", "mean", "std")
-    return all(math.isfinite(row[k]) for row in report["layers"] for k in keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,7 @@ INNER = WIDTH - 2 * MARGIN
 FACTS, GUTTER = 236, 28
 #: Between feature maps, and the height of the line below each.
 GAP, CAPTION = 10, 20
-#: Height that a band of feature maps aims at, the widest map, and what a row that is not full costs.
+#: Height that a band of feature maps aims at, the widest map, and the cost of ragged rows.
 BAND, WIDEST, RAGGED = 270, 300, 1.2
 #: Least width of a feature map, and of one that has two numbers below it.
 LEAST, ROOMY = 44, 84
@@ -184,7 +185,13 @@ def _facts(view: LayerView, found: Findings) -> Image.Image:
     field = found.fields.get(view.name)
     edge = None if field is None else field * thumb[0] / width
     part.paste(spotlight(photo_image(found.photo, thumb), edge), (0, 132))
-    seen = "all" if field is None and not view.stride else "unknown" if field is None else f"{field} px"
+    seen = (
+        "all"
+        if field is None and not view.stride
+        else "unknown"
+        if field is None
+        else f"{field} px"
+    )
     write(draw, (0, 132 + thumb[1] + 18), f"sees {seen}", 13, MUTED, width=half)
     low, high = view.stats.min, view.stats.max
     zero = -low / (high - low) if high > low else 0.0
@@ -269,7 +276,7 @@ def grid(count: int, room: int, aspect: float) -> tuple[int, tuple[int, int]]:
     def cost(columns: int) -> float:
         rows = -(-count // columns)
         high = rows * (size(columns)[1] + CAPTION) + (rows - 1) * GAP
-        return abs(np.log(high / BAND)) + RAGGED * (rows * columns - count) / columns
+        return abs(math.log(high / BAND)) + RAGGED * (rows * columns - count) / columns
 
     possible = [c for c in range(1, count + 1) if c == 1 or size(c)[0] >= LEAST]
     columns = min(possible, key=cost)
@@ -351,4 +358,3 @@ def _outline(draw: ImageDraw.ImageDraw, box: Box, size: tuple[int, int]) -> None
     right, bottom = min(box[2], size[0]) - 1, min(box[3], size[1]) - 1
     draw.rectangle([left, top, right, bottom], outline=INK, width=3)
     draw.rectangle([left + 1, top + 1, right - 1, bottom - 1], outline=(255, 255, 255))
-

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from impasto.specs.base import Spec
+from impasto.specs.filter import FilterSpec
 from impasto.specs.inspect import InspectSpec
 from impasto.specs.output import OutputSpec
 from impasto.specs.stylize import StylizeSpec
 
-__all__ = ["InspectSpec", "OutputSpec", "Spec", "StylizeSpec"]
+__all__ = ["FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec"]

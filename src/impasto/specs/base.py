@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
@@ -30,6 +30,8 @@ _MESSAGES = {
 }
 #: Marks a field whose items are files: a list of them takes every word up to the next option.
 FILES: dict[str, JsonValue] = {"files": True}
+#: Marks a field whose items are settings, ``key=value``.
+SETTINGS: dict[str, JsonValue] = {"settings": True}
 
 
 class Spec(BaseModel):
@@ -39,6 +41,9 @@ class Spec(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    #: Fields of the output that mean nothing for this verb; they are refused.
+    without: ClassVar[frozenset[str]] = frozenset()
 
     def others(self) -> tuple[str, ...]:
         """Pictures that are written beside the output: ``("-invert",)`` is ``NAME-invert.EXT``."""

@@ -40,7 +40,7 @@ class StylizeSpec(Spec):
     )
     content_weight: float | None = Field(None, ge=0, description="How closely the photo is kept.")
     style_weight: float | None = Field(
-        None, ge=0, description="How strongly the painting shows; 30 to 200 are sensible."
+        None, ge=0, description="How strongly the painting shows (default 20)."
     )
     tv_weight: float | None = Field(None, ge=0, description="How smooth the picture must be.")
     content_layers: tuple[str, ...] | None = Field(
@@ -124,6 +124,15 @@ class StylizeSpec(Spec):
     color_space: Literal["lab", "yiq", "oklab"] = Field(
         "lab",
         description="Where light and colour are told apart, for content, recolor and histogram.",
+    )
+    before: str | None = Field(
+        None,
+        description="Filters that prepare the photo, such as kuwahara:radius=8+posterise; see "
+        "`impasto filters`. Those that need a second picture take the first painting.",
+    )
+    after: str | None = Field(
+        None,
+        description="Filters that finish the result, likewise; pictures on the way are without.",
     )
     alpha: float = Field(
         1.0, ge=0, le=1, description="Strength: 0 gives the photo, 1 the result, between a blend."

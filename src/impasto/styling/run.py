@@ -25,6 +25,7 @@ from impasto.recipes import Recipe, write_recipe
 from impasto.specs import StylizeSpec
 from impasto.styling import network, starts, tiling
 from impasto.styling.colours import finished, recoloured
+from impasto.styling.filtered import Filters
 from impasto.styling.goals import Paintings, goals_at
 from impasto.styling.guides import Guides
 from impasto.styling.inputs import Inputs
@@ -57,6 +58,7 @@ class Stylization:
         self.spec = spec
         self.inputs = inputs
         self.device = pick_device(spec.device)
+        self._filters = Filters.of(spec, inputs, self.device)
         recipe, backbone, self._notes = network.choose(recipe, spec, backbone)
         self.recipe = recipe
         self.optimiser = Optimiser(**recipe.optimizer.model_dump())
@@ -69,7 +71,7 @@ class Stylization:
         self._index = 0
         self._resumed: dict[str, Any] | None = None
         self._frame = Frame(recipe.margin)
-        self._photo = to_tensor(inputs.photo, self.device)
+        self._photo = self._filters.prepared(to_tensor(inputs.photo, self.device), size)
         self._shown = resize(self._photo, size)  # what previews are mixed with, small for speed
         paintings = [to_tensor(p, self.device) for p in inputs.paintings]
         self._paintings = Paintings(
@@ -78,8 +80,8 @@ class Stylization:
         self._guides = Guides.of(inputs, spec, size, self.device)
 
     def settings(self) -> dict[str, Any]:
-        """The recipe with all numbers, for the record."""
-        return self.recipe.model_dump(mode="json")
+        """The recipe and the filters with all numbers, for the record."""
+        return self.recipe.model_dump(mode="json") | self._filters.settings()
 
     def described(self) -> dict[str, Any]:
         """The inputs: role to name, sha256, size."""
@@ -108,9 +110,8 @@ class Stylization:
 
     def finished(self, seconds: float, *, complete: bool = True) -> Finished:
         """The result so far as an event."""
-        return Finished(
-            from_tensor(self.image()), self._alpha(), self.settings(), seconds, None, complete
-        )
+        image = from_tensor(self._filters.completed(self.image()))
+        return Finished(image, self._alpha(), self.settings(), seconds, None, complete)
 
     def image(self) -> Tensor:
         """The picture so far at the size of the current scale, (1, 3, H, W) in [0, 1]."""

@@ -1,0 +1,152 @@
+"""The job: filters applied to a picture, in one go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto.engine import memory
+from impasto.errors import UsageError
+from impasto.events import Event, Finished, Started
+from impasto.filters import Filter, adjusted, apply, draws, numbers, parse, seeded, unparse
+from impasto.images import FloatArray, Picture
+from impasto.images.resize import fit_size, resize, resize_map
+from impasto.images.tensors import from_tensor, to_tensor
+from impasto.specs import FilterSpec
+
+#: Bytes per pixel at the peak of the most demanding filter (cartoon; the others take 100 to 210).
+PER_PIXEL = 250
+
+
+class Filtering:
+    """One job: checked on construction, run by :meth:`events`.
+
+    Args:
+        spec: The request.
+        image: What is filtered.
+        reference: What the filters that need a second picture take from.
+
+    Raises:
+        UnknownName: No such filter, or no such parameter of it.
+        UsageError: A parameter is out of range, or a filter needs a reference and has none.
+        ResourceError: It would not fit in memory.
+    """
+
+    def __init__(self, spec: FilterSpec, image: Picture, reference: Picture | None = None) -> None:
+        self.spec = spec
+        self.inputs = {"image": image} | ({"reference": reference} if reference else {})
+        self.chain = chain_of(spec)
+        needy = [step.name for step in self.chain if step.needs_reference]
+        if needy and reference is None:
+            raise UsageError(
+                f"{', '.join(needy)} needs a second picture to take from",
+                hint="name a painting with --reference",
+            )
+        longest = spec.size or max(image.size)
+        self.size = fit_size(image.height, image.width, longest)
+        pixels = self.size[0] * self.size[1]
+        need = memory.BASE + PER_PIXEL * pixels
+        memory.check_fits(need, memory.available(torch.device("cpu")), pixels, max(self.size))
+        self._result: Tensor | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """All numbers, explicit."""
+        return {
+            "name": unparse(self.chain),
+            "filters": numbers(self.chain),
+            "size": [self.size[1], self.size[0]],
+            "alpha": self.spec.alpha,
+        }
+
+    def described(self) -> dict[str, Any]:
+        """The inputs: role to name, sha256, size."""
+        return {
+            role: {
+                "name": picture.source.name,
+                "sha256": picture.source.sha256,
+                "size": [picture.width, picture.height],
+            }
+            for role, picture in self.inputs.items()
+        }
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know: of the pictures, and what the filters do not look at."""
+        found = [f"{p.source.name}: {n}" for p in self.inputs.values() for n in p.source.notes]
+        names = " + ".join(step.name for step in self.chain)
+        if "reference" in self.inputs and not any(s.needs_reference for s in self.chain):
+            found.append(f"{names} does not look at the reference")
+        if self.spec.seed is not None and not any(map(draws, self.chain)):
+            found.append(f"{names} draws nothing at random: the seed changes nothing")
+        return tuple(found)
+
+    def events(self) -> Iterator[Event]:
+        """Run; the last event is :class:`impasto.events.Finished`, not saved yet."""
+        begun = time.monotonic()
+        yield Started("filter", (), self.settings(), self.notes())
+        self._result = self._filtered()
+        yield self.finished(time.monotonic() - begun)
+
+    def finished(self, seconds: float, *, complete: bool = True) -> Finished:
+        """The result as an event.
+
+        Raises:
+            UsageError: There is none yet.
+        """
+        if self._result is None:
+            raise UsageError("the job has not begun")
+        image = from_tensor(self._result)
+        return Finished(image, self._alpha(), self.settings(), seconds, None, complete)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a result: all of it, or nothing."""
+        return self._result is not None
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: there is no half of it to go on from."""
+        return {}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Begin anew, as :meth:`state` holds nothing."""
+        del state
+
+    def save_recipe(self, path: str, *, force: bool) -> None:
+        """There is none.
+
+        Raises:
+            UsageError: Always.
+        """
+        del path, force
+        raise UsageError("filter has no recipe to save", hint="leave out --save-recipe")
+
+    def _filtered(self) -> Tensor:
+        """(1, 3, H, W) in [0, 1]."""
+        photo = to_tensor(self.inputs["image"])
+        if self.size != self.inputs["image"].size:
+            photo = resize(photo, self.size).clamp(0, 1)
+        reference = self.inputs.get("reference")
+        done = apply(self.chain, photo, None if reference is None else to_tensor(reference))
+        return done if self.spec.alpha == 1 else photo.lerp(done, self.spec.alpha)
+
+    def _alpha(self) -> FloatArray | None:
+        """(H, W) of the photo, at the size of the result."""
+        alpha = self.inputs["image"].alpha
+        if alpha is None:
+            return None
+        made: FloatArray = resize_map(torch.tensor(alpha)[None, None], self.size)[0, 0].numpy()
+        return made
+
+
+def chain_of(spec: FilterSpec) -> list[Filter]:
+    """The filters that ``spec`` asks for, with its settings and its seed.
+
+    Raises:
+        UnknownName: No such filter, or no such parameter of it.
+        UsageError: A parameter is out of range.
+    """
+    chain = adjusted(parse(spec.name), spec.set)
+    return chain if spec.seed is None else seeded(chain, spec.seed)
