@@ -57,11 +57,14 @@ def command(name: str) -> str:
     rows, places = [], ""
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
         optional = parameter.default is not parameter.empty
-        place = parameter.kind is parameter.POSITIONAL_ONLY
-        if place:
+        many = parameter.kind is parameter.VAR_POSITIONAL
+        place = many or parameter.kind is parameter.POSITIONAL_ONLY
+        if many:
+            places += f" [{parameter.name.upper()} ...]"
+        elif place:
             places += f" [{parameter.name.upper()}]" if optional else f" {parameter.name.upper()}"
         flag = f"--{parameter.name}" if parameter.name != "output" else "-o, --output"
-        default = parameter.default if optional and parameter.default not in (None, False) else ""
+        default = parameter.default if optional and parameter.default else ""
         shown = parameter.name.upper() if place else flag
         rows.append(f"| `{shown}` | {helps[parameter.name]} | | {default} |")
     table = ["", *header(), *rows] if rows else []

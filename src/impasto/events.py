@@ -99,3 +99,5 @@ class Finished:
 
 
 Event = Started | ScaleStarted | Step | Saved | Finished
+
+__all__ = ["Event", "Finished", "Saved", "ScaleStarted", "Started", "Step"]

@@ -29,6 +29,7 @@ from impasto.specs import OutputSpec, Spec
 
 if TYPE_CHECKING:
     from impasto.images import Picture
+    from impasto.records import Log
 
 #: Seconds between checkpoints while a job runs.
 CHECKPOINT_SECONDS = 60.0
@@ -66,6 +67,9 @@ class Job(Protocol):
     def settings(self) -> dict[str, Any]:
         """All numbers, explicit."""
 
+    def save_recipe(self, path: str, *, force: bool) -> None:
+        """Write the numbers to a .toml file that ``recipe`` takes."""
+
 
 #: Verb to ``module:function`` of its spec and of the function that takes the spec and a
 #: :data:`Read` and gives a :class:`Job`.
@@ -102,6 +106,8 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     job = make(spec, reader(output.max_pixels, sources))
     if output.resume:
         _resume(job, spec, output)
+    if output.save_recipe is not None:
+        job.save_recipe(output.save_recipe, force=output.force)
     return job
 
 
@@ -136,6 +142,7 @@ def run(
     """
     output = output or OutputSpec.build()
     job = prepare(spec, output, sources)
+    log = _log(output)
     begun = saved = time.monotonic()
     done = False
     try:
@@ -143,6 +150,9 @@ def run(
             if isinstance(event, Finished):
                 event = _save(job, spec, output, event)
                 done = True
+                yield from _close_log(log, output)
+            if isinstance(event, Step) and log is not None:
+                log.add(event)
             yield event
             if isinstance(event, Step):
                 yield from _numbered(output, event)
@@ -154,6 +164,7 @@ def run(
             finished = job.finished(time.monotonic() - begun, complete=False)
             _write(job, spec, output, finished, force=True)
             _save_checkpoint(job, spec, output)
+            list(_close_log(log, output))
         raise
 
 
@@ -199,28 +210,42 @@ def _check_output(output: OutputSpec, inputs: Iterable[Any]) -> None:
 
     Some of ``inputs`` are names of files; the output must not be one of these.
     """
-    path = output.output
+    path, inputs = output.output, list(inputs)
     if output.resume and path in (None, STDOUT):
         raise UsageError(
             "there is no checkpoint to resume without an output file", hint="name one with -o"
         )
+    for beside in (output.log, output.plot):
+        if beside is not None:
+            _check_target(beside, [*inputs, path], output, "PNG")
     if path is None:
         return
-    from impasto import images
-
-    images.check_writable(path, force=output.force or output.resume)
+    _check_target(path, inputs, output)
     if path == STDOUT:
         return
-    for name in inputs if _is_file(path) else ():
-        if isinstance(name, str | Path) and _is_file(name) and Path(name).samefile(path):
-            raise UsageError(
-                f"{path} is an input; writing there would destroy it", hint="choose another name"
-            )
     if output.resume and not checkpoint_path(path).exists():
         raise InputError(
             f"no checkpoint {checkpoint_path(path)}",
             hint="start without --resume; a stopped run leaves one",
         )
+
+
+def _check_target(
+    path: str, others: Iterable[Any], output: OutputSpec, format: str | None = None
+) -> None:
+    """Whether ``path`` can be written and is none of ``others``, some of which name files."""
+    from impasto import images
+
+    images.check_writable(path, force=output.force or output.resume, format=format)
+    if path == STDOUT:
+        return
+    if output.output not in (None, path) and Path(path) == Path(str(output.output)):
+        raise UsageError(f"{path} is the output already", hint="choose another name")
+    for name in others if _is_file(path) else ():
+        if isinstance(name, str | Path) and _is_file(name) and Path(name).samefile(path):
+            raise UsageError(
+                f"{path} is an input; writing there would destroy it", hint="choose another name"
+            )
 
 
 def _is_file(name: str | Path) -> bool:
@@ -278,6 +303,33 @@ def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:
     path = beside(target, f"-{event.scale + 1}-{event.index:05d}", target.suffix)
     images.save(images.from_tensor(event.image()), path, force=True)
     yield Saved(str(path), "picture")
+
+
+def _log(output: OutputSpec) -> Log | None:
+    if output.log is None and output.plot is None:
+        return None
+    from impasto.records import Log
+
+    return Log(None if output.log is None else Path(output.log), resume=output.resume)
+
+
+def _close_log(log: Log | None, output: OutputSpec) -> Iterator[Saved]:
+    """Close the file, draw the curves."""
+    if log is None:
+        return
+    log.close()
+    if output.log is not None:
+        yield Saved(output.log, "log")
+    if output.plot is not None:
+        import numpy as np
+
+        from impasto import images
+        from impasto.plots import plot
+
+        title = "" if output.output in (None, STDOUT) else Path(str(output.output)).name
+        curves = np.asarray(plot(log.rows, title), np.float32) / 255
+        images.save(curves, output.plot, force=output.force or output.resume)
+        yield Saved(output.plot, "plot")
 
 
 def _fingerprint(job: Job, spec: Spec) -> str:

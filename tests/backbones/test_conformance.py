@@ -303,8 +303,13 @@ def test_names_that_do_not_exist_suggest_others():
     net = build("resnet18")
     with pytest.raises(UnknownName, match="did you mean layer2_1"):
         net.taps(picture(64), ["layer2_11"])
-    with pytest.raises(UnknownName, match="unknown layer of alexnet"):
-        build("alexnet").resolve("relu1_1")
+    with pytest.raises(UnknownName, match=r"layer of alexnet .*plays its part here is relu4"):
+        build("alexnet").resolve("relu4_2")
+    with pytest.raises(UnknownName, match="plays its part here is relu4_3"):
+        build("vgg16").resolve("relu4_4")
+    with pytest.raises(UnknownName) as caught:
+        build("efficientnet_lite0").resolve("xyz")
+    assert "block7," in str(caught.value) and "block7_expand" not in str(caught.value)
 
 
 def test_aliases_point_to_existing_layers():

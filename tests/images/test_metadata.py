@@ -2,6 +2,7 @@
 
 import json
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -97,8 +98,12 @@ def test_compressed_text_is_read_but_a_bomb_is_not_inflated():
 
     assert images.read_metadata(with_chunk(b"iTXt", body(b'{"a": 1}'))) == {"a": 1}
     bomb = with_chunk(b"iTXt", body(b'{"a": "' + b" " * 50_000_000 + b'"}'))
+    tracemalloc.start()
     with pytest.raises(InputError, match="longer than"):
         images.read_metadata(bomb)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,7 @@ def test_our_profile_is_one_for_lcms_and_does_not_change():
     )
     assert np.abs(by_lcms(RGB8, ours) - RGB8 / 255).max() <= 1 / 255 + 1e-9
     assert ours[36:40] == b"acsp"
+    assert struct.unpack(">6H", ours[24:36]) == (2020, 1, 1, 0, 0, 0)
 
 
 def test_grey_profiles():

@@ -10,7 +10,7 @@ from torch import Tensor
 from impasto.losses import LOSSES, JointLoss, Loss
 
 VARIANTS: dict[str, list[dict[str, Any]]] = {
-    "content": [{"scale": s} for s in ("half", "root", "relative")],
+    "content": [{"scale": s} for s in ("half", "root", "relative", "l1")],
     "gram": [{"divide": d, "scale": s} for d, s in (("none", "gatys"), ("chw", "relative"))],
     "swag": [{"over": "channel", "temperature": 2.0}, {"unit": "std"}],
     "swag-content": [{"over": "channel"}, {"unit": "std", "temperature": 0.5}],

@@ -147,7 +147,7 @@ def test_content_colours_are_the_photos() -> None:
 
 def test_matched_painting_has_the_photos_mean_colour() -> None:
     run = job(colors="match")
-    goal, found = run._photo.mean((0, 2, 3)), run._paintings[0].mean((0, 2, 3))
+    goal, found = run._photo.mean((0, 2, 3)), run._paintings.images[0].mean((0, 2, 3))
     torch.testing.assert_close(found, goal, atol=0.02, rtol=0)
 
 

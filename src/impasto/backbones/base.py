@@ -7,6 +7,8 @@ weights at hand is part of the weights (:class:`Preprocessing`) and happens insi
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import json
 import math
 import re
@@ -39,12 +41,16 @@ class Tap:
         min_size: Smallest input edge, in pixels, for which the layer has at least one position.
         inner: Whether the layer lies inside a block (a residual block's first ReLU, a branch of
             an inception module); lists for people leave such layers out.
+        reach: How many pixels before its first and after its last own pixel a position can see
+            (its own are ``stride`` wide); None where that is the whole picture, or depends on its
+            size (TensorFlow's SAME padding) or wraps round (circular padding).
     """
 
     channels: int
     stride: int
     min_size: int = 1
     inner: bool = False
+    reach: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,12 +150,21 @@ class Backbone(nn.Module, ABC):
         """The canonical name of ``layer``.
 
         Raises:
-            UnknownName: No such layer; the message suggests the nearest.
+            UnknownName: No such layer; the hint names the one that plays its part, or those with
+                names like it.
         """
         name = self.aliases.get(layer, layer)
-        if name not in self.table:
-            raise UnknownName(f"layer of {self.name}", layer, self.table)
-        return name
+        if name in self.table:
+            return name
+        error = self._unknown(layer)
+        with contextlib.suppress(UnknownName):
+            error.hint = f"the layer that plays its part here is {self.nearest(layer)}"
+        raise error
+
+    def _unknown(self, layer: str) -> UnknownName:
+        close = difflib.get_close_matches(layer, self.table, cutoff=0.5)
+        outer = [n for n, tap in self.table.items() if not tap.inner]
+        return UnknownName(f"layer of {self.name}", layer, close or outer)
 
     def nearest(self, layer: str) -> str:
         """The layer that plays the part of ``layer`` in this network.

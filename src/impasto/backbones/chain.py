@@ -126,7 +126,18 @@ class Shape:
         need = 1
         for window in reversed(self.path):
             need = window.need(need)
-        return Tap(self.channels, self.stride, need, inner)
+        return Tap(self.channels, self.stride, need, inner, self._reach())
+
+    def _reach(self) -> tuple[int, int] | None:
+        """See :attr:`Tap.reach`."""
+        if not self.stride or any(w.same or w.padding == "circular" for w in self.path):
+            return None
+        seen, before, step = 1, 0, 1
+        for window in self.path:
+            seen += (window.size - 1) * step
+            before += window.pad * step
+            step *= window.stride
+        return before, max(0, seen - before - self.stride)
 
 
 class Conv(nn.Module):

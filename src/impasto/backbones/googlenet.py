@@ -72,10 +72,11 @@ class Inception(Stage):
         outs = []
         found = shape
         for branch, conv in self.convs.items():
-            found = conv.shape(found if _second(branch) else shape)  # type: ignore[operator]
+            first = self.pool.shape(shape) if branch == "pool_proj" else shape
+            found = conv.shape(found if _second(branch) else first)  # type: ignore[operator]
             outs += [] if branch.endswith("reduce") else [found]
             yield f"{self.name}_{branch}", found
-        longest = max(outs, key=lambda s: s.tap().min_size)
+        longest = max(outs, key=lambda s: (s.tap().min_size, sum(w.size for w in s.path)))
         yield self.name, Shape(sum(s.channels for s in outs), longest.stride, longest.path)
 
     def run(self, x: Tensor, keep: frozenset[str]) -> Iterator[tuple[str, Tensor]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import impasto
@@ -21,12 +20,22 @@ if TYPE_CHECKING:
     from cyclopts import App, CycloptsError
 
 #: Commands that are not jobs: name to ``module:function``. The function takes the session first.
+#: A name of two words is a command of a group.
 COMMANDS: Registry[str] = Registry("command")
 COMMANDS.add("rerun", "impasto.cli.rerun:rerun")
 COMMANDS.add("recipes", "impasto.cli.listings:recipes")
 COMMANDS.add("backbones", "impasto.cli.listings:backbones")
 COMMANDS.add("samples", "impasto.cli.samples:samples")
+COMMANDS.add("weights list", "impasto.cli.weights:list_")
+COMMANDS.add("weights fetch", "impasto.cli.weights:fetch")
+COMMANDS.add("weights convert", "impasto.cli.weights:convert")
+COMMANDS.add("weights verify", "impasto.cli.weights:verify")
+COMMANDS.add("weights path", "impasto.cli.weights:path")
+COMMANDS.add("weights normalize", "impasto.cli.weights:normalize")
 COMMANDS.add("doctor", "impasto.cli.doctor:doctor")
+
+#: Groups of commands, with their help.
+GROUPS = {"weights": "Weights of networks: list, fetch, convert, verify, path, normalize."}
 
 Values = dict[str, Any]
 
@@ -52,14 +61,21 @@ def dispatch(tokens: Sequence[str], session: Session) -> None:
     from cyclopts import CycloptsError
 
     names = [*jobs.VERBS.names(), *COMMANDS.names()]
-    name = tokens[0] if tokens else ""
-    app = build([name] if name in names else names, session)
+    name = command_name(tokens, names)
+    group = [n for n in names if name and n.startswith(f"{name} ")]
+    app = build([name] if name in names else group or names, session)
     if name in jobs.VERBS:
         tokens = [name, *derive.regrouped(tokens[1:], verb_options(name))]
     try:
         app(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        raise usage_error(error, name if name in names else "") from None
+        raise usage_error(error, name if name in names or group else "") from None
+
+
+def command_name(tokens: Sequence[str], names: Sequence[str]) -> str:
+    """The command or group that ``tokens`` begin with."""
+    pair = " ".join(tokens[:2])
+    return pair if pair in names else tokens[0] if tokens else ""
 
 
 def build(names: Sequence[str], session: Session) -> App:
@@ -76,17 +92,17 @@ def build(names: Sequence[str], session: Session) -> App:
     )
     for place, name in enumerate(names):
         command = verb(name, session) if name in jobs.VERBS else plain(name, session)
-        app.command(command, name=name, sort_key=place)
+        group, _, last = name.rpartition(" ")
+        if group and group not in app:
+            about = GROUPS[group]
+            app.command(App(name=group, help=about, help_format="plaintext", sort_key=place))
+        (app[group] if group else app).command(command, name=last, sort_key=place)
     return app
 
 
 def verb_options(name: str) -> list[derive.Option]:
     """All options of a verb, its own first, then those of the output."""
-    output = [
-        replace(o, required=False, default="") if o.field != "output" else o
-        for o in derive.options(OutputSpec)
-    ]
-    return derive.options(jobs.spec_type(name)) + output
+    return derive.options(jobs.spec_type(name)) + derive.options(OutputSpec)
 
 
 def verb(name: str, session: Session) -> Callable[..., None]:

@@ -19,10 +19,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from impasto.specs import Spec
+from impasto.specs.base import FILES
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 #: A layer, a name: no folder and no extension, unlike pictures (``features.21`` is a layer).
 _WORD = re.compile(r"[A-Za-z]\w*(\.\d+)*")
+#: A layer, or several, of one of several paintings: ``2:relu3_1,relu4_1``.
+_NUMBERED = re.compile(r"\d+:[A-Za-z]")
 _SHORT = {"output": "-o"}
 #: Stands for a positional ``-``, which the parser would take for an option. No argument of a
 #: process can hold a NUL.
@@ -40,6 +43,7 @@ class Option:
         many: A list.
         switch: Takes no value.
         numeric: Its value or items are numbers.
+        files: Its items are files.
         allowed: Choices or range, as text; may be empty.
         default: As text; may be empty.
     """
@@ -50,6 +54,7 @@ class Option:
     many: bool
     switch: bool
     numeric: bool
+    files: bool
     allowed: str
     default: str
 
@@ -89,6 +94,7 @@ def _option(name: str, field: FieldInfo) -> Option:
         many=many,
         switch=kind is bool,
         numeric=kind in (int, float),
+        files=field.json_schema_extra == FILES,
         allowed=_allowed(kind, many, field.metadata),
         default=_default(field.default),
     )
@@ -130,11 +136,14 @@ def regrouped(argv: Sequence[str], known: Iterable[Option]) -> list[str]:
 
     ``--style-blend 0.7,0.3``, ``--style-blend 0.7 0.3`` and the flag given twice mean the same.
     A list takes the words after it as long as they can be items of it and cannot be files; one
-    with commas is complete. A ``-`` after an option is its value (stdin or stdout), any other one
-    becomes :data:`STDIN`.
+    with commas is complete. A list of files takes one word, and all up to the next option where
+    everything that is required stands before it; its commas belong to names. A ``-`` after an
+    option is its value (stdin or stdout), any other one becomes :data:`STDIN`.
     """
-    lists = {flag: o for o in known if o.many and not o.required for flag in o.flags}
-    valued = {flag: o for o in known if not o.switch for flag in o.flags}
+    options = list(known)
+    lists = {flag: o for o in options if o.many and not o.required for flag in o.flags}
+    valued = {flag: o for o in options if not o.switch for flag in o.flags}
+    missing = sum(o.required for o in options)
     done: list[str] = []
     rest = list(argv)
     while rest:
@@ -143,21 +152,36 @@ def regrouped(argv: Sequence[str], known: Iterable[Option]) -> list[str]:
             return [*done, token, *rest]
         name, equals, value = token.partition("=")
         if name in lists:
-            items = [value] if equals else []
-            open_end = not equals or "," not in value
-            while rest and open_end and _is_item(lists[name], rest[0], first=not items):
-                items.append(rest.pop(0))
-                open_end = "," not in items[-1]
-            parts = [p for item in items for p in item.split(",")]
-            done += [f"{lists[name].flag}={part}" for part in parts] or [token]
+            items = _items(lists[name], [value] if equals else [], rest, greedy=missing <= 0)
+            done += [f"{lists[name].flag}={item}" for item in items] or [token]
         elif token in valued and rest and rest[0] == "-":
             done.append(f"{valued[token].flag}={rest.pop(0)}")
+        elif token in valued and rest and not rest[0].startswith("-"):
+            done += [token, rest.pop(0)]
         else:
+            missing -= token == "-" or not token.startswith("-")
             done.append(STDIN if token == "-" else token)
     return done
+
+
+def _items(option: Option, items: list[str], rest: list[str], *, greedy: bool) -> list[str]:
+    """The items of a list: those that its flag came with and what it takes from ``rest``."""
+    if option.files:
+        while rest and (greedy or not items) and (rest[0] == "-" or not rest[0].startswith("-")):
+            items.append(rest.pop(0))
+        return items
+    while rest and not _complete(items, rest) and _is_item(option, rest[0], first=not items):
+        items.append(rest.pop(0))
+    return [part for item in items for part in item.split(",")]
+
+
+def _complete(items: Sequence[str], rest: Sequence[str]) -> bool:
+    """Whether a list with commas is over; a word such as ``2:relu3_1`` goes on with it."""
+    return bool(items) and "," in items[-1] and not _NUMBERED.match(rest[0])
 
 
 def _is_item(option: Option, token: str, *, first: bool) -> bool:
     if first:  # whatever it is, the spec will judge it, unless it is the next option
         return not token.startswith("-") or bool(_NUMBER.fullmatch(token))
-    return option.takes(token)
+    numbered = not option.numeric and _NUMBERED.match(token)
+    return bool(numbered) or option.takes(token)

@@ -84,11 +84,12 @@ def memory() -> dict[str, float | None]:
 
 
 def weights() -> list[dict[str, str]]:
-    """The weights that are on this machine or should be, each with its state after checking the sha256."""
+    """The weights that install with impasto, each with its state after checking the sha256."""
+    from impasto.backbones import ENTRIES
     from impasto.backbones import weights as room
 
     found = []
-    for entry in [e for e in room.entries() if e.kind == "embedded" or room.find(e)]:
+    for entry in (e for _, e in ENTRIES if e.kind == "embedded"):
         row = {"name": entry.name, "state": "verified", "hint": "", "licence": entry.licence}
         try:
             room.verify(room.locate(entry))

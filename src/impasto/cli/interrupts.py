@@ -36,7 +36,7 @@ class Interrupts:
         self._graceful = False
         self._old: dict[int, Any] = {}
         self._old_fd = -1
-        self._ours, self._theirs = socket.socketpair()
+        self._bell: socket.socket | None = None
 
     def graceful(self) -> None:
         """From now on the first signal sets :attr:`requested` only; the job saves and stops.
@@ -47,14 +47,15 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is not threading.main_thread():
-            return self
-        self._theirs.setblocking(False)
+            return self  # Python gives signals to the main thread only
+        ear, self._bell = socket.socketpair()
+        self._bell.setblocking(False)
         for number in _SIGNALS:
             # Whoever started us with a signal ignored (nohup, a shell's &) means it.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._old[number] = signal.signal(number, self._handle)
-        self._old_fd = signal.set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
-        threading.Thread(target=self._watch, daemon=True, name="signals").start()
+        self._old_fd = signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, args=(ear,), daemon=True, name="signals").start()
         return self
 
     def __exit__(
@@ -63,12 +64,13 @@ class Interrupts:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._old:
-            signal.set_wakeup_fd(self._old_fd)
+        if self._bell is None:
+            return
+        signal.set_wakeup_fd(self._old_fd)
         for number, handler in self._old.items():
             # After a request to stop the process is on its way out: let it get there.
             signal.signal(number, signal.SIG_IGN if self.requested else handler)
-        self._theirs.close()  # ends the thread
+        self._bell.close()  # ends the thread
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -76,14 +78,20 @@ class Interrupts:
         if second or not self._graceful:
             raise KeyboardInterrupt
 
-    def _watch(self) -> None:
+    def _watch(self, ear: socket.socket) -> None:
         count = 0
-        while data := self._ours.recv(16):
-            count += sum(byte in _SIGNALS for byte in data)
-            if count >= 2:
-                time.sleep(GRACE)
-                if os.isatty(2):
-                    os.write(2, _SHOW_CURSOR)
-                os._exit(EXIT_CODE)
-            if count and self._graceful:
-                self.announce()
+        with ear:
+            while data := ear.recv(16):
+                count += sum(byte in _SIGNALS for byte in data)
+                if count >= 2:
+                    time.sleep(GRACE)
+                    _end()
+                if count and self._graceful:
+                    self.announce()
+
+
+def _end() -> None:
+    """End the process without asking Python."""
+    if os.isatty(2):
+        os.write(2, _SHOW_CURSOR)
+    os._exit(EXIT_CODE)

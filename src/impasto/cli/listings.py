@@ -23,12 +23,19 @@ def backbones(session: Session) -> None:
     """List the networks that look at the pictures."""
     from impasto.backbones import ARCHITECTURES, DEFAULT, weights
 
-    rows = []
-    for entry in weights.entries():
-        title = ARCHITECTURES.get(entry.arch).title
-        here = "here" if weights.find(entry) else weights.remedy(entry)
-        rows.append({"name": entry.name, "summary": f"{title} ({here})", "here": here == "here"})
-        rows[-1]["default"] = entry.name == DEFAULT
+    rows = [
+        {
+            "name": entry.name,
+            "summary": f"{ARCHITECTURES.get(entry.arch).title}: {entry.origin}"
+            + ("" if here else f" [{weights.remedy(entry)}]"),
+            "default": entry.name == DEFAULT,
+            "here": here,
+            "paper": ARCHITECTURES.get(entry.arch).paper,
+            "licence": entry.licence,
+        }
+        for entry in weights.entries()
+        for here in [weights.find(entry) is not None]
+    ]
     answer(session, "backbones", rows)
 
 

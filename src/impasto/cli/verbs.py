@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from impasto import events, jobs
+from impasto.cli.estimate import clock
 from impasto.cli.progress import Progress, make_progress
 from impasto.cli.session import Session
 from impasto.errors import Cancelled, UsageError
@@ -54,6 +55,7 @@ def run_job(
         finished = _watch(job, output, session, progress, remarks)
     finally:
         progress.close()
+    session.note(f"{clock(finished.seconds)} in all")
     if output.output != jobs.STDOUT:
         session.answer(str(finished.path), _summary(finished, progress))
     return finished

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from impasto.backbones import Backbone
 from impasto.engine.objective import IMAGE
@@ -17,31 +18,56 @@ from impasto.errors import ResourceError
 BASE = 600_000_000
 #: Share of the free memory that a run may take.
 SHARE = 0.9
+#: Edge of the picture on which activations are measured, px.
+PROBE = 128
 
 
 def activation_bytes(backbone: Backbone, layers: Iterable[str]) -> float:
     """Bytes per pixel that a forward and backward pass through ``layers`` holds at its peak.
 
-    Every convolution and pooling keeps its float32 output for the backward pass (ReLUs work in
-    place). On top of these, the gradient of the widest activation exists twice at one moment.
+    What the forward pass keeps for the backward pass is measured, on a small picture: it depends
+    on the network's blocks and doubles where padding makes copies. On top of it, the gradient of
+    the widest activation exists twice at one moment.
     """
     wanted = {backbone.resolve(n) for n in layers if n != IMAGE}
-    held = widest = 0.0
+    if not wanted:
+        return 0.0
+    size = max(PROBE, backbone.min_size(wanted))
+    widest = 0.0
+    left = set(wanted)
     for name, tap in backbone.table.items():
-        if not wanted:
-            break
         # One value per channel for the whole picture weighs nothing per pixel.
-        size = 4 * tap.channels / tap.stride**2 if tap.stride else 0.0
-        held += 0 if name.startswith("relu") else size
-        widest = max(widest, size)
-        wanted.discard(name)
-    return held + 2 * widest
+        widest = max(widest, 4 * tap.channels / tap.stride**2 if tap.stride else 0.0)
+        left.discard(name)
+        if not left:
+            break
+    return _held_bytes(backbone, wanted, size) / size**2 + 2 * widest
+
+
+def _held_bytes(backbone: Backbone, layers: Iterable[str], size: int) -> int:
+    """Bytes that autograd keeps for a picture of ``size`` x ``size``, weights not counted."""
+    weights = {p.untyped_storage().data_ptr() for p in backbone.parameters()}
+    held: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            held[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    parameter = next(backbone.parameters())
+    picture = torch.zeros(1, 3, size, size, device=parameter.device, dtype=parameter.dtype)
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        taps = backbone.taps(picture.requires_grad_(), layers)
+    del taps
+    return sum(held.values())
 
 
 def optimiser_bytes(optimiser: Optimiser) -> float:
     """Bytes per pixel of parameters, gradient and the optimiser's state."""
     plane = 3 * 4
-    state = 2 if optimiser.name == "adam" else 2 * optimiser.history + 5
+    states = {"adam": 2, "rmsprop": 1, "sgd": 0, "lbfgs": 2 * optimiser.history + 5}
+    state = states[optimiser.name]
     return plane * (4 + state + bool(optimiser.average))
 
 

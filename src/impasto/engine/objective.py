@@ -11,6 +11,7 @@ from torch import Tensor
 
 from impasto.backbones import Backbone
 from impasto.errors import UsageError
+from impasto.images.resize import resize_map
 from impasto.losses import Critic, JointLoss, Loss, Target
 from impasto.losses.hypercolumns import finest
 
@@ -86,27 +87,84 @@ def goal_for(
     blend: Sequence[float],
     maps: dict[str, Tensor] | None = None,
     share: float = 1.0,
+    weights: Sequence[Tensor | None] = (),
 ) -> Goal:
-    """The goal to resemble ``images``, mixed in the proportions ``blend`` (which sum to 1)."""
+    """The goal to resemble ``images``, mixed in the proportions ``blend`` (which sum to 1).
+
+    Args:
+        term: What is compared, and where.
+        backbone: Whose features count.
+        images: Each (1, 3, H, W).
+        blend: One share per image.
+        maps: Where in the picture the goal holds; see :class:`Goal`.
+        share: See :class:`Goal`.
+        weights: Per image (1, 1, H, W), how much each of its positions counts, or None; empty
+            where all count.
+    """
     need = backbone.min_size(n for n in term.layers if n != IMAGE)
-    rows: list[dict[str, Tensor]] = []
+    found: dict[str, list[Target]] = {}
     shares: list[float] = []
-    for image, part in zip(images, blend, strict=True):
-        views = [v for v in term.loss.views(image) if min(v.shape[-2:]) >= need] or [image]
-        rows += [features_of(backbone, view, term.layers) for view in views]
+    rows = zip(images, blend, weights or [None] * len(images), strict=True)
+    for image, part, weight in rows:
+        views = _views(term.loss, image, weight, need)
+        for view, where in views:
+            for key, target in _targets(term, backbone, view, where).items():
+                found.setdefault(key, []).append(target)
         shares += [part / len(views)] * len(views)
-    if isinstance(term.loss, JointLoss):
-        each = [term.loss.target(tuple(row[n] for n in term.layers)) for row in rows]
-        return Goal(term, {JOINT: _blended(term.loss, each, shares)}, maps or {}, share)
-    targets = {}
-    for layer in term.layers:
-        each = [term.loss.target(row[layer]) for row in rows]
-        targets[layer] = _blended(term.loss, each, shares)
+    targets = {key: _blended(term.loss, each, shares) for key, each in found.items()}
     return Goal(term, targets, maps or {}, share)
+
+
+def _views(
+    loss: Loss | JointLoss, image: Tensor, weight: Tensor | None, need: int
+) -> list[tuple[Tensor, Tensor | None]]:
+    """The pictures that ``loss`` makes of one, with their weights, as far as large enough."""
+    views = loss.views(image)
+    seen = [None] * len(views) if weight is None else loss.views(weight)
+    large = [(v, w) for v, w in zip(views, seen, strict=True) if min(v.shape[-2:]) >= need]
+    return large or [(image, weight)]
+
+
+def _targets(
+    term: Term, backbone: Backbone, image: Tensor, weight: Tensor | None
+) -> dict[str, Target]:
+    """The targets of one picture, per layer or one at :data:`JOINT`."""
+    features = features_of(backbone, image, term.layers)
+
+    def at(layer: Tensor) -> Tensor | None:
+        return None if weight is None else resize_map(weight, (layer.shape[-2], layer.shape[-1]))
+
+    if isinstance(term.loss, JointLoss):
+        inputs = tuple(features[n] for n in term.layers)
+        return {JOINT: term.loss.target(inputs, at(inputs[finest(inputs)]))}
+    return {n: term.loss.target(features[n], at(features[n])) for n in term.layers}
 
 
 def _blended(loss: Loss | JointLoss, targets: list[Target], shares: list[float]) -> Target:
     return targets[0] if len(targets) == 1 else loss.blend(targets, shares)
+
+
+class _UnitGradient(torch.autograd.Function):
+    """Identity; the gradient on its way back is brought to a given L1 norm."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, strength: float) -> Tensor:
+        """``features`` as they are."""
+        ctx.strength = strength
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        """``strength g / sum |g|``; 0 where there is no gradient."""
+        size = grads[0].abs().sum()
+        tiny = torch.finfo(size.dtype).tiny
+        return grads[0] * (ctx.strength / size.clamp_min(tiny)), None
+
+
+def unit_gradient(features: Tensor, strength: float) -> Tensor:
+    """``features``, with a gradient of L1 norm ``strength`` instead of what comes back."""
+    out: Tensor = _UnitGradient.apply(features, strength)  # type: ignore[no-untyped-call]
+    return out
 
 
 class Objective:
@@ -120,10 +178,18 @@ class Objective:
     Args:
         backbone: Whose features are compared.
         goals: What is wanted of them.
+        normalize_gradients: Bring the gradient of each goal at each of its layers to an L1 norm
+            that is the goal's weight there. Values are not changed, so a gradient then is not
+            that of the values. Goals on the picture itself are left as they are. (As
+            ``-normalize_gradients`` of jcjohnson's neural-style; ports that scale the value of
+            the loss instead square the weight.)
     """
 
-    def __init__(self, backbone: Backbone, goals: Sequence[Goal]) -> None:
+    def __init__(
+        self, backbone: Backbone, goals: Sequence[Goal], *, normalize_gradients: bool = False
+    ) -> None:
         self.backbone = backbone
+        self.normalize_gradients = normalize_gradients
         self.goals = [g for g in goals if g.term.weight != 0]
         self.layers = list(dict.fromkeys(n for g in self.goals for n in g.term.layers))
         self.learns = any(isinstance(g.term.loss, Critic) for g in self.goals)
@@ -166,6 +232,11 @@ class Objective:
         loss, layers = goal.term.loss, goal.term.layers
         if self._step is not None:
             loss = loss.at(self._step)
+        if self.normalize_gradients:
+            strength = goal.share * goal.term.weight
+            shares = dict.fromkeys(layers, 1.0) if loss.joint else goal.term.shares()
+            normal = {n: unit_gradient(features[n], strength * shares[n]) for n in layers}
+            features = normal | ({IMAGE: features[IMAGE]} if IMAGE in layers else {})
         if isinstance(loss, JointLoss):
             inputs = tuple(features[n] for n in layers)
             return loss(inputs, goal.targets[JOINT], goal.maps.get(layers[finest(inputs)]))

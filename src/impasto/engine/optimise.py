@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from impasto.engine.lbfgs import LBFGS
 from impasto.engine.pixels import Pixels
 from impasto.errors import Diverged, UsageError
 
@@ -48,21 +49,32 @@ class Optimiser:
     """How the pixels are moved.
 
     Attributes:
-        name: ``"adam"`` or ``"lbfgs"``.
-        lr: Step size; for Adam in units of the picture's [0, 1], for L-BFGS a factor of its step.
-        betas: Adam's decay of the first and second moment.
-        eps: Adam's epsilon, relative to the scaled objective (about 1 at the start).
+        name: ``"adam"``, ``"lbfgs"``, ``"rmsprop"`` or ``"sgd"`` (plain gradient descent).
+        lr: Step size; for Adam and RMSprop in units of the picture's [0, 1], for L-BFGS a factor
+            of its step, for gradient descent a factor of the gradient.
+        betas: Adam's decay of the first and second moment; RMSprop has the second alone.
+        eps: Added to the root of the second moment. With ``scaled`` it is relative to an
+            objective that is 1 at the start.
+        eps_hat: Whether Adam adds eps before the second moment is corrected for its start at
+            zero, as TensorFlow and Keras do (Kingma & Ba 2015, the end of section 2).
+        scaled: Whether the objective is divided by its first value. Without, eps and the step of
+            gradient descent have the size that the source of a method gives them.
+        first: For L-BFGS: root mean square of the first step, in the units of the parameters; 0
+            for torch's rule, which for pictures is a step of nothing.
         history: Curvature pairs that L-BFGS keeps; each costs 24 bytes a pixel.
         average: Decay of the running mean of the iterates that is the result; 0 takes the last
             iterate. The mean is corrected for its start at zero (as Adam's moments are).
         decay: Last step size as a fraction of the first; falls along half a cosine.
     """
 
-    name: Literal["adam", "lbfgs"] = "adam"
+    name: Literal["adam", "lbfgs", "rmsprop", "sgd"] = "adam"
     lr: float = 0.03
     betas: tuple[float, float] = (0.9, 0.99)
     eps: float = 1e-8
+    eps_hat: bool = False
+    scaled: bool = True
     history: int = 20
+    first: float = 0.0
     average: float = 0.0
     decay: float = 1.0
 
@@ -107,12 +119,12 @@ class Guard:
 class Optimisation:
     """A run in progress: pixels, optimiser, running mean; can be saved and resumed exactly.
 
-    The objective is divided by its first value, since torch's L-BFGS silently drops curvature
-    pairs of small objectives; reported values are not scaled. A gradient is not finite or an
-    objective 0 at the start leaves the scale at 1.
+    Unless told not to, it divides the objective by its first value, so that step sizes and epsilons
+    mean the same for all; reported values are not divided. Where the first value is 0 or not finite
+    the scale stays 1.
 
-    An objective that is :class:`Stepwise` is told of every step of Adam. L-BFGS compares gradients
-    of successive steps and needs it to stand still: it is told of none.
+    An objective that is :class:`Stepwise` is told of every step. But L-BFGS compares
+    gradients of successive steps and needs it to stand still: there it is told of none.
 
     Args:
         pixels: What is moved.
@@ -199,8 +211,8 @@ class Optimisation:
             coarser: The run before this one.
             resample: From a tensor of its parameters' shape to one of this run's.
         """
-        if self.optimiser.name != "adam":
-            return
+        if self.optimiser.name != "adam" or len(self.pixels.parameters()) > 1:
+            return  # the levels of a pyramid have sizes of their own
         self._scale = coarser._scale
         for mine, theirs in zip(self.pixels.parameters(), coarser.pixels.parameters(), strict=True):
             old = coarser._torch.state.get(theirs)
@@ -265,7 +277,8 @@ class Optimisation:
         loss = torch.stack(list(terms.values())).sum()
         if self._scale is None:
             first = float(loss.detach())
-            self._scale = 1 / first if 0 < first < float("inf") else 1.0
+            sound = self.optimiser.scaled and 0 < first < float("inf")
+            self._scale = 1 / first if sound else 1.0
         loss = loss * self._scale
         loss.backward()  # type: ignore[no-untyped-call]
         self._terms = {name: value.detach() for name, value in terms.items()}
@@ -284,6 +297,11 @@ class Optimisation:
         fraction = low + (1 - low) * (1 + math.cos(math.pi * progress)) / 2
         for group in self._torch.param_groups:
             group["lr"] = self.optimiser.lr * fraction / 2**self._guard.tries
+            if self.optimiser.name == "adam" and self.optimiser.eps_hat:
+                state = self._torch.state.get(group["params"][0])
+                taken = float(state["step"]) if state else 0.0
+                correction = 1 - self.optimiser.betas[1] ** (taken + 1)
+                group["eps"] = self.optimiser.eps / correction**0.5
 
 
 def _make(settings: Optimiser, parameters: list[Tensor]) -> torch.optim.Optimizer:
@@ -291,16 +309,13 @@ def _make(settings: Optimiser, parameters: list[Tensor]) -> torch.optim.Optimize
         return torch.optim.Adam(
             parameters, lr=settings.lr, betas=settings.betas, eps=settings.eps, foreach=False
         )
-    # One iteration a step is the same trajectory as torch's default of twenty, with one
-    # evaluation each, and lets the caller stop, save and look after every one.
-    return torch.optim.LBFGS(
-        parameters,
-        lr=settings.lr,
-        max_iter=1,
-        history_size=settings.history,
-        tolerance_grad=0.0,
-        tolerance_change=0.0,
-    )
+    if settings.name == "rmsprop":
+        return torch.optim.RMSprop(
+            parameters, lr=settings.lr, alpha=settings.betas[1], eps=settings.eps, foreach=False
+        )
+    if settings.name == "sgd":
+        return torch.optim.SGD(parameters, lr=settings.lr, foreach=False)
+    return LBFGS(parameters, settings.lr, settings.history, settings.first)
 
 
 def optimise(

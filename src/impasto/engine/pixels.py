@@ -91,3 +91,65 @@ class PlainPixels:
     def resized(self, height: int, width: int) -> PlainPixels:
         """Resampled with an antialiased filter."""
         return PlainPixels(resize(self.image.detach(), (height, width)), clamp=self.clamp)
+
+
+class LaplacianPixels:
+    """A Laplacian pyramid: each level what the next coarser one lacks, the last a small picture.
+
+    ``decode = L_0 + up(L_1 + up(L_2 + ...))``. A step of an optimiser that moves all parameters by
+    about the same amount (Adam, RMSprop) then moves coarse shapes as fast as fine ones.
+
+    Source: Burt & Adelson 1983; for style, Kolkin, Salavon & Shakhnarovich 2019 (STROTSS).
+
+    Args:
+        image: (B, 3, H, W) sRGB; copied.
+        levels: Most levels, of which the last is the small picture; halving ends at 1 px.
+        clamp: Whether :meth:`project` clamps the picture to [0, 1].
+    """
+
+    def __init__(self, image: Tensor, *, levels: int = 5, clamp: bool = False) -> None:
+        self.levels, self.clamp = levels, clamp
+        self._parameters = [
+            level.detach().clone(memory_format=torch.contiguous_format).requires_grad_(True)
+            for level in laplacian_levels(image.detach(), levels)
+        ]
+
+    def parameters(self) -> list[Tensor]:
+        """One tensor per level, fine to coarse."""
+        return self._parameters
+
+    def decode(self) -> Tensor:
+        """The sum of all levels."""
+        image = self._parameters[-1]
+        for level in self._parameters[-2::-1]:
+            image = level + _enlarged(image, level)
+        return image
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Clamp the picture and take it apart anew, in place, if this is the clamped kind."""
+        if self.clamp:
+            levels = laplacian_levels(self.decode().clamp(0, 1), self.levels)
+            for mine, new in zip(self._parameters, levels, strict=True):
+                mine.copy_(new)
+
+    @torch.no_grad()
+    def resized(self, height: int, width: int) -> LaplacianPixels:
+        """The pyramid of the picture at another size."""
+        image = resize(self.decode(), (height, width))
+        return LaplacianPixels(image, levels=self.levels, clamp=self.clamp)
+
+
+def laplacian_levels(image: Tensor, levels: int) -> list[Tensor]:
+    """``image`` (B, C, H, W) taken apart, fine to coarse; edges are halved, rounded up."""
+    found = []
+    while len(found) < levels - 1 and max(image.shape[-2:]) > 1:
+        height, width = image.shape[-2:]
+        smaller = resize(image, ((height + 1) // 2, (width + 1) // 2))
+        found.append(image - _enlarged(smaller, image))
+        image = smaller
+    return [*found, image]
+
+
+def _enlarged(image: Tensor, like: Tensor) -> Tensor:
+    return resize(image, (like.shape[-2], like.shape[-1]), mode="bilinear")

@@ -16,7 +16,13 @@ class Scale:
 
 
 def pyramid(
-    height: int, width: int, steps: Sequence[int], *, ratio: float = 2.0, smallest: int = 112
+    height: int,
+    width: int,
+    steps: Sequence[int],
+    *,
+    ratio: float = 2.0,
+    smallest: int = 112,
+    count: int = 0,
 ) -> list[Scale]:
     """Scales from coarse to fine, the last one (height, width).
 
@@ -26,14 +32,15 @@ def pyramid(
         steps: For the final scale, the one before, and so on; the last entry serves all others.
         ratio: Size of a scale over that of the one before; 1 gives the final scale only.
         smallest: No scale but the final one has a longest side below this, px.
+        count: Largest number of scales; 0 is as many as fit.
     """
     scales = [Scale(height, width, steps[0])]
     factor = 1.0
-    while ratio > 1:
+    while ratio > 1 and len(scales) != count:
         factor /= ratio
-        if max(height, width) * factor < smallest:
+        if max(height, width) * factor < smallest - 1e-6:  # powers of a root are not exact
             break
-        count = steps[min(len(scales), len(steps) - 1)]
+        number = steps[min(len(scales), len(steps) - 1)]
         size = (max(1, round(height * factor)), max(1, round(width * factor)))
-        scales.append(Scale(*size, count))
+        scales.append(Scale(*size, number))
     return scales[::-1]

@@ -25,6 +25,7 @@ _NEAR = 48.0  # levels of 255 between colours that lossy compression may have ma
 _EVEN = 16  # levels that the neighbours of a pixel inside a region may differ by
 _LEAST_FLAT = 0.3  # share of pixels that must lie inside regions rather than on borders
 _LEAST = 0.002  # share of those below which a colour is noise
+_COLOURED = 0.01  # share of pixels with a hue above which a mask is one of colours
 _STRAY = 0.05  # share of those that may lie far from all colours
 
 
@@ -62,10 +63,26 @@ def load_mask(
     Raises:
         InputError: The picture cannot be used.
     """
-    picture = load(source, limits)
-    mask = picture.alpha if picture.alpha is not None else picture.rgb @ _LUMA
-    mask = np.clip(mask, 0.0, 1.0)
+    mask = mask_of(load(source, limits))
     return np.ascontiguousarray(1.0 - mask if invert else mask, dtype=np.float32)
+
+
+def mask_of(picture: Picture) -> FloatArray:
+    """A decoded picture as a mask: its alpha if it has any, else its luma.
+
+    Returns:
+        ``(H, W)`` float32 in [0, 1]; white or opaque is 1.
+    """
+    mask = picture.alpha if picture.alpha is not None else picture.rgb @ _LUMA
+    return np.ascontiguousarray(np.clip(mask, 0.0, 1.0), dtype=np.float32)
+
+
+def is_coloured(picture: Picture) -> bool:
+    """Whether a mask says something by its colours: more than a hundredth of it is not grey."""
+    if picture.alpha is not None:
+        return False
+    spread = picture.rgb.max(axis=2) - picture.rgb.min(axis=2)
+    return bool((spread > _NEAR / 255.0).mean() > _COLOURED)
 
 
 def split_colours(picture: Picture, *, most: int = MAX_REGIONS) -> list[Region]:

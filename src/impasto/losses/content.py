@@ -23,9 +23,10 @@ class Content(SumLoss):
     half     1 / 2                        Gatys, Ecker & Bethge 2016, eq. 1
     root     1 / (2 sqrt(N) sqrt(M))      the TensorFlow VGG-19 programs
     relative 1 / sum_p w(p) |P(p)|^2      0 is equal, 1 is a picture without features
+    l1       1 / sum_p w(p) |F(p)-P(p)|_1 Crowson's ScaledMSELoss: of the size of |F - P|
     ======== ============================ ==========================================
 
-    Source: Gatys, Ecker & Bethge 2016, eq. 1.
+    Source: Gatys, Ecker & Bethge 2016, eq. 1; ``l1``: K. Crowson's style-transfer-pytorch.
 
     Cost: one pass over the features; memory for one difference and the target.
 
@@ -38,7 +39,7 @@ class Content(SumLoss):
     """
 
     aligned: ClassVar[bool] = True
-    scale: Literal["mean", "half", "root", "relative"] = "mean"
+    scale: Literal["mean", "half", "root", "relative", "l1"] = "mean"
 
     def target(self, features: Tensor, weight: Tensor | None = None) -> Target:
         """The features themselves, detached."""
@@ -46,9 +47,10 @@ class Content(SumLoss):
         return (features.detach().clone(),)
 
     def sums(self, features: Tensor, target: Target, weight: Tensor | None = None) -> Target:
-        """Squared distance and squared target, (B,) or (1,), and number of entries."""
+        """Squared distance, squared target (absolute distance for ``l1``), number of entries."""
         goal = target[0].to(features)
-        error, size = (features - goal).square(), goal.square()
+        error = (features - goal).square()
+        size = (features - goal).abs() if self.scale == "l1" else goal.square()
         if weight is not None:
             error, size = error * weight.to(error), size * weight.to(size)
         entries = total_weight(features, weight) * features.shape[1]
@@ -64,6 +66,8 @@ class Content(SumLoss):
             return (error / (2 * entries.clamp_min(1e-12).sqrt())).mean()
         if self.scale == "relative":
             return relative(error, size).mean()
+        if self.scale == "l1":
+            return (error / (size + 1e-8)).mean()
         return (error / entries.clamp_min(1e-12)).mean()
 
 

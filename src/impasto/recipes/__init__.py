@@ -2,12 +2,78 @@
 
 from __future__ import annotations
 
-from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, TermSpec
+from pathlib import Path
+
+from impasto.recipes.crowson import CROWSON
+from impasto.recipes.files import parse_recipe, print_recipe, read_recipe, write_recipe
+from impasto.recipes.gatys import CONTROLLING, GATYS, NOTEBOOK
+from impasto.recipes.lbfgs_hooks import AS_CODED, AS_MEANT
+from impasto.recipes.li_wand import LI_WAND
+from impasto.recipes.model import (
+    OptimizerSpec,
+    Recipe,
+    Schedule,
+    StandIn,
+    TermSpec,
+    leaves,
+    marked,
+)
+from impasto.recipes.neural_style import NEURAL_STYLE
 from impasto.recipes.own import IMPASTO
+from impasto.recipes.risser import RISSER
+from impasto.recipes.strotss import STROTSS
+from impasto.recipes.survey import SURVEY
+from impasto.recipes.swd import SWD
+from impasto.recipes.tf_tutorial import TF_TUTORIAL
+from impasto.recipes.tf_vgg19 import TF_VGG19
+from impasto.recipes.vgg16_adam import VGG16_ADAM
 from impasto.registry import Registry
 
 RECIPES: Registry[Recipe] = Registry("recipe")
-for _recipe in (IMPASTO,):
+for _recipe in (
+    IMPASTO,
+    TF_VGG19,
+    VGG16_ADAM,
+    TF_TUTORIAL,
+    SURVEY,
+    AS_CODED,
+    AS_MEANT,
+    GATYS,
+    NOTEBOOK,
+    NEURAL_STYLE,
+    LI_WAND,
+    CONTROLLING,
+    RISSER,
+    STROTSS,
+    CROWSON,
+    SWD,
+):
     RECIPES.add(_recipe.name, _recipe)
 
-__all__ = ["RECIPES", "OptimizerSpec", "Recipe", "Schedule", "TermSpec"]
+
+def find_recipe(name: str) -> Recipe:
+    """A recipe by its name, or out of a file whose name ends in ``.toml``.
+
+    Raises:
+        UnknownName: No recipe is called so.
+        InputError: The file cannot be read.
+        UsageError: The file holds no recipe.
+    """
+    return read_recipe(Path(name)) if name.lower().endswith(".toml") else RECIPES.get(name)
+
+
+__all__ = [
+    "RECIPES",
+    "OptimizerSpec",
+    "Recipe",
+    "Schedule",
+    "StandIn",
+    "TermSpec",
+    "find_recipe",
+    "leaves",
+    "marked",
+    "parse_recipe",
+    "print_recipe",
+    "read_recipe",
+    "write_recipe",
+]

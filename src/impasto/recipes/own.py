@@ -44,12 +44,12 @@ IMPASTO = Recipe(
             weight=20.0,
         ),
     ),
-    optimizer=OptimizerSpec(name="lbfgs", lr=1.0, history=20),
+    optimizer=OptimizerSpec(name="lbfgs", lr=1.0, history=20, first=0.02),
     init="content",
     margin=8,
     schedule=Schedule(
         ratio=2.0,
         smallest=112,
-        steps={"draft": (4, 15, 60), "good": (35, 80, 150), "best": (150, 200, 300)},
+        steps={"draft": (6, 18, 50), "good": (32, 70, 120), "best": (120, 150, 250)},
     ),
 )

@@ -6,7 +6,7 @@ import difflib
 import reprlib
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from impasto.errors import UnknownName, UsageError
@@ -28,6 +28,8 @@ _MESSAGES = {
     "too_long": "takes at most {max_length}",
     "missing": "is required",
 }
+#: Marks a field whose items are files: a list of them takes every word up to the next option.
+FILES: dict[str, JsonValue] = {"files": True}
 
 
 class Spec(BaseModel):

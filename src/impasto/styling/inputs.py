@@ -4,28 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from impasto.images import Picture
+from impasto.images import FloatArray, Picture
 from impasto.specs import StylizeSpec
-from impasto.styling.plan import init_parts
+from impasto.styling import starts
+from impasto.styling.regions import Region, kept, parts_of, regions_of
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The photo, the paintings and, where one was given, the start picture."""
+    """The photo, the paintings and, where they were given, the start picture and the masks.
+
+    Raises:
+        InputError: A mask is empty or does not belong to its picture.
+    """
 
     photo: Picture
     paintings: tuple[Picture, ...]
     start: Picture | None = None
+    masks: tuple[Picture, ...] = ()
+    style_masks: tuple[Picture, ...] = ()
+    keep: Picture | None = None
+
+    def __post_init__(self) -> None:
+        """Check the masks."""
+        _ = self.regions, self.parts, self.kept
+
+    @cached_property
+    def regions(self) -> tuple[Region, ...]:
+        """Which painting goes where; empty without masks."""
+        return regions_of(self.photo, self.paintings, self.masks, self.style_masks)
+
+    @cached_property
+    def parts(self) -> tuple[FloatArray | None, ...]:
+        """The part of each painting that counts, where there are no regions."""
+        return () if self.masks else parts_of(self.paintings, self.style_masks)
+
+    @cached_property
+    def kept(self) -> FloatArray | None:
+        """What stays as it is in the photo."""
+        return kept(self.photo, self.keep)
 
     def all(self) -> dict[str, Picture]:
-        """Role to picture; styles are numbered from 1 when there are several."""
+        """Role to picture; those of one role are numbered from 1 when there are several."""
         named = {"content": self.photo}
-        several = len(self.paintings) > 1
-        for i, painting in enumerate(self.paintings, 1):
-            named[f"style{i}" if several else "style"] = painting
-        return named | ({"init": self.start} if self.start else {})
+        roles = {"style": self.paintings, "mask": self.masks, "style_mask": self.style_masks}
+        for role, pictures in roles.items():
+            for i, picture in enumerate(pictures, 1):
+                named[f"{role}{i}" if len(pictures) > 1 else role] = picture
+        single = {"init": self.start, "keep": self.keep}
+        return named | {role: picture for role, picture in single.items() if picture}
 
     def described(self) -> dict[str, dict[str, Any]]:
         """What the output says of them: name, sha256, size."""
@@ -56,5 +86,8 @@ def read_inputs(spec: StylizeSpec, init: str, read: Callable[[str], Picture]) ->
     return Inputs(
         read(spec.content),
         tuple(read(name) for name in spec.style),
-        read(init) if init_parts(init)[0] == "picture" else None,
+        read(init) if starts.parse(init).kind == "picture" else None,
+        tuple(map(read, spec.mask)),
+        tuple(map(read, spec.style_mask)),
+        read(spec.keep) if spec.keep is not None else None,
     )

@@ -5,8 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from impasto.errors import UsageError
-from impasto.recipes import RECIPES, OptimizerSpec, Recipe, Schedule, TermSpec
+from impasto.recipes import (
+    OptimizerSpec,
+    Recipe,
+    Schedule,
+    StandIn,
+    TermSpec,
+    find_recipe,
+    marked,
+)
 from impasto.specs import StylizeSpec
+from impasto.styling import starts
+
+#: The source of numbers that the request gives, and of those that other networks need.
+REQUEST, BY_EYE = "the request", "impasto: by eye, relative to the targets"
+#: Step sizes where the request names another optimizer than the recipe.
+RATES = {"adam": 0.03, "lbfgs": 1.0, "rmsprop": 0.005, "sgd": 100.0}
 
 
 def resolve(spec: StylizeSpec) -> Recipe:
@@ -14,15 +28,17 @@ def resolve(spec: StylizeSpec) -> Recipe:
 
     Raises:
         UnknownName: No such recipe.
-        UsageError: An override does not fit the recipe.
+        UsageError: An override does not fit the recipe, or its file cannot be read.
     """
-    recipe = RECIPES.get(spec.recipe)
+    recipe = find_recipe(spec.recipe)
     quality = spec.quality or recipe.quality
     if quality not in recipe.schedule.steps:
         raise UsageError(
             f"recipe {recipe.name} has no quality {quality!r}",
             hint=f"use {', '.join(recipe.schedule.steps)}",
         )
+    if spec.backbone not in (None, recipe.backbone, *recipe.twins):
+        recipe = rebalanced(recipe, spec, spec.backbone)
     changes: dict[str, Any] = {
         "terms": _override_terms(recipe.terms, spec),
         "optimizer": _override_optimizer(recipe.optimizer, spec),
@@ -33,37 +49,55 @@ def resolve(spec: StylizeSpec) -> Recipe:
     for field in ("backbone", "pooling", "init"):
         if (value := getattr(spec, field)) is not None:
             changes[field] = value
-    return Recipe.model_validate(recipe.model_dump() | _dumped(changes))
+    starts.parse(changes.get("init", recipe.init))
+    resolved = Recipe.model_validate(recipe.model_dump() | _dumped(changes))
+    return marked(recipe, resolved, REQUEST)
 
 
-def init_parts(init: str) -> tuple[str, float]:
-    """``"mix:0.3"`` to ``("mix", 0.3)``; a path to ``("picture", 1)``.
+def rebalanced(recipe: Recipe, spec: StylizeSpec, backbone: str | None) -> Recipe:
+    """The recipe for another network than its own, with the overrides of ``spec``.
 
-    Raises:
-        UsageError: The number after ``mix:`` is not one from 0 to 1.
+    Args:
+        recipe: With or without overrides.
+        spec: The request.
+        backbone: The network, or None for the recipe's stand-in.
     """
-    if init in ("content", "noise"):
-        return init, 1.0
-    kind, _, number = init.partition(":")
-    if kind != "mix":
-        return "picture", 1.0
-    try:
-        share = float(number)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise UsageError(
-            f"init {init!r}: the part of noise is a number from 0 to 1", hint="mix:0.5"
-        )
-    return "mix", share
+    stand_in = recipe.stand_in or StandIn(terms=recipe.terms)
+    plain = recipe.model_copy(
+        update={
+            "backbone": backbone or stand_in.backbone,
+            "twins": (),
+            "mean": None,
+            "terms": stand_in.terms,
+            "optimizer": stand_in.optimizer or recipe.optimizer,
+            "stand_in": None,
+        }
+    )
+    if recipe.stand_in is None:
+        return plain
+    changes = {
+        "terms": _override_terms(plain.terms, spec),
+        "optimizer": _override_optimizer(plain.optimizer, spec),
+    }
+    plain = marked(recipe, plain, BY_EYE)
+    return marked(plain, plain.model_copy(update=changes), REQUEST)
+
+
+def terms_at(terms: tuple[TermSpec, ...], index: int) -> tuple[TermSpec, ...]:
+    """The terms with their weights at a scale, counted from 0, the coarsest."""
+    return tuple(
+        t if t.scaling == 1 else t.model_copy(update={"weight": t.weight * t.scaling**index})
+        for t in terms
+    )
 
 
 def _override_terms(terms: tuple[TermSpec, ...], spec: StylizeSpec) -> tuple[TermSpec, ...]:
     """Layers go to the leading term of a role; its weight brings those of its role along."""
     terms = _override_role(terms, "content", spec.content_weight, spec.content_layers, None)
-    terms = _override_role(
-        terms, "style", spec.style_weight, spec.style_layers, spec.style_layer_weights
-    )
+    numbered = spec.numbered_layers()
+    layers = tuple(name for _, name in numbered) or spec.style_layers
+    terms = _override_role(terms, "style", spec.style_weight, layers, spec.style_layer_weights)
+    terms = _from_paintings(terms, [number for number, _ in numbered], spec.palette_from)
     if spec.tv_weight is None:
         return terms
     if not any(t.name == "tv" for t in terms):
@@ -103,11 +137,51 @@ def _override_role(
     return tuple(changed)
 
 
+def _from_paintings(
+    terms: tuple[TermSpec, ...], numbers: list[int], palette: int | None
+) -> tuple[TermSpec, ...]:
+    """Divide the leading style term by the paintings that supply its layers.
+
+    Args:
+        terms: Of the recipe.
+        numbers: The painting of each layer of the leading term; empty: all paintings, blended.
+        palette: The painting of the terms that see the picture itself; without, that of the
+            first layer.
+    """
+    lead = next((t for t in terms if t.role == "style"), None)
+    if lead is None or not (numbers or palette):
+        return terms
+    colours = palette or numbers[0]
+    done: list[TermSpec] = []
+    for term in terms:
+        if term is lead and numbers:
+            done += _divided(lead, numbers)
+        elif term.role == "style" and (numbers or set(term.layers) == {"image"}):
+            done.append(term.model_copy(update={"source": colours}))
+        else:
+            done.append(term)
+    return tuple(done)
+
+
+def _divided(term: TermSpec, numbers: list[int]) -> list[TermSpec]:
+    """One term of the same name per painting; together they weigh what ``term`` does."""
+    parts = []
+    for number in dict.fromkeys(numbers):
+        mine = [i for i, n in enumerate(numbers) if n == number]
+        changes: dict[str, Any] = {"source": number, "layers": tuple(term.layers[i] for i in mine)}
+        if term.layer_weights:
+            changes["layer_weights"] = tuple(term.layer_weights[i] for i in mine)
+        else:
+            changes["weight"] = term.weight * len(mine) / len(numbers)
+        parts.append(term.model_copy(update=changes))
+    return parts
+
+
 def _override_optimizer(optimizer: OptimizerSpec, spec: StylizeSpec) -> OptimizerSpec:
     changes: dict[str, Any] = {}
     if spec.optimizer is not None and spec.optimizer != optimizer.name:
         # The step sizes of the two have nothing to do with each other.
-        changes = {"name": spec.optimizer, "lr": 1.0 if spec.optimizer == "lbfgs" else 0.03}
+        changes = {"name": spec.optimizer, "lr": RATES[spec.optimizer], "eps": 1e-8, "scaled": True}
         changes |= {"average": 0.0, "decay": 1.0} if spec.optimizer == "lbfgs" else {}
     if spec.learning_rate is not None:
         changes["lr"] = spec.learning_rate

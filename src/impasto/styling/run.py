@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone
-from impasto.backbones import load as load_backbone
 from impasto.engine import memory
 from impasto.engine.devices import pick_device
 from impasto.engine.objective import IMAGE, Objective
 from impasto.engine.optimise import Optimisation, Optimiser
-from impasto.engine.pixels import Frame, PlainPixels
+from impasto.engine.pixels import Frame, LaplacianPixels, Pixels, PlainPixels
 from impasto.engine.scales import Scale, pyramid
 from impasto.errors import UsageError
 from impasto.events import Event, Finished, ScaleStarted, Started, Step
-from impasto.images.colour import keep_colours, match_mean_cov
 from impasto.images.resize import fit_size, resize, resize_map
 from impasto.images.tensors import from_tensor, to_tensor
-from impasto.recipes import Recipe
+from impasto.recipes import Recipe, write_recipe
 from impasto.specs import StylizeSpec
-from impasto.styling.goals import goals_at
+from impasto.styling import network, starts
+from impasto.styling.colours import finished, recoloured
+from impasto.styling.goals import Paintings, goals_at
+from impasto.styling.guides import Guides
 from impasto.styling.inputs import Inputs
-from impasto.styling.plan import init_parts
+from impasto.styling.plan import terms_at
 
 
 class Stylization:
@@ -53,12 +56,13 @@ class Stylization:
         backbone: Backbone | None = None,
     ) -> None:
         self.spec = spec
-        self.recipe = recipe
         self.inputs = inputs
         self.device = pick_device(spec.device)
+        recipe, backbone, self._notes = network.choose(recipe, spec, backbone)
+        self.recipe = recipe
         self.optimiser = Optimiser(**recipe.optimizer.model_dump())
         size = fit_size(inputs.photo.height, inputs.photo.width, recipe.size)
-        self.backbone = (backbone or _backbone(recipe)).to(self.device)
+        self.backbone = backbone.to(self.device)
         layers = _layers(recipe)
         self.scales = _scales(recipe, size, self.backbone, layers)
         self._check_memory(layers)
@@ -67,7 +71,12 @@ class Stylization:
         self._resumed: dict[str, Any] | None = None
         self._frame = Frame(recipe.margin)
         self._photo = to_tensor(inputs.photo, self.device)
-        self._paintings = [self._painting(p) for p in inputs.paintings]
+        self._shown = resize(self._photo, size)  # what previews are mixed with, small for speed
+        paintings = [to_tensor(p, self.device) for p in inputs.paintings]
+        self._paintings = Paintings(
+            recoloured(paintings, self._photo, spec), spec.style_scale, spec.degrees()
+        )
+        self._guides = Guides.of(inputs, spec, size, self.device)
 
     def settings(self) -> dict[str, Any]:
         """The recipe with all numbers, for the record."""
@@ -77,11 +86,19 @@ class Stylization:
         """The inputs: role to name, sha256, size."""
         return self.inputs.described()
 
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the network and the pictures."""
+        return (*self._notes, *self.inputs.notes())
+
+    def save_recipe(self, path: str, *, force: bool) -> None:
+        """Write the recipe, all numbers as they are used, to a .toml file."""
+        write_recipe(self.recipe, Path(path), force=force)
+
     def events(self) -> Iterator[Event]:
         """Run; the last event is :class:`impasto.events.Finished`, not saved yet."""
         begun = time.monotonic()
         shape = tuple((s.height, s.width, s.steps) for s in self.scales)
-        yield Started("stylize", shape, self.settings(), self.inputs.notes())
+        yield Started("stylize", shape, self.settings(), self.notes())
         for index in range(self._index, len(self.scales)):
             self._begin(index)
             scale = self.scales[index]
@@ -99,10 +116,8 @@ class Stylization:
     def image(self) -> Tensor:
         """The picture so far at the size of the current scale, (1, 3, H, W) in [0, 1]."""
         picture = self._frame.crop(self._optimisation.image()).clamp(0, 1)
-        if self.spec.colors != "content":
-            return picture
         size = (picture.shape[-2], picture.shape[-1])
-        return keep_colours(picture, resize(self._photo, size))
+        return finished(picture, self._shown, self.spec, self._guides.kept_at(size))
 
     @property
     def begun(self) -> bool:
@@ -134,17 +149,17 @@ class Stylization:
             self._frame.pad(self._start(size)) if coarser is None else next_canvas(coarser.image())
         )
         goals = goals_at(
-            self.recipe.terms,
+            terms_at(self.recipe.terms, index),
             self.backbone,
             self._frame.pad(resize(self._photo, size)),
             self._paintings,
-            self._blend(),
-            max(1, round(max(size) * self.spec.style_scale)),
+            self._guides.areas_at(size, self._frame),
+            max(size),
         )
         run = Optimisation(
-            PlainPixels(start, clamp=self.recipe.clamp),
-            Objective(self.backbone, goals),
-            self.optimiser,
+            self._pixels(start),
+            Objective(self.backbone, goals, normalize_gradients=self.recipe.normalize_gradients),
+            self._optimiser_at(index),
             scale.steps,
         )
         if self._resumed is not None:
@@ -156,31 +171,29 @@ class Stylization:
 
     def _start(self, size: tuple[int, int]) -> Tensor:
         """The first picture: photo, noise, a mixture, or one that the caller gave."""
-        kind, share = init_parts(self.recipe.init)
-        if kind == "picture" and self.inputs.start is not None:
+        start = starts.parse(self.recipe.init)
+        if start.kind == "picture" and self.inputs.start is not None:
             return resize(to_tensor(self.inputs.start, self.device), size).clamp(0, 1)
         photo = resize(self._photo, size).clamp(0, 1)
-        if kind == "content":
-            return photo
-        noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(self.spec.seed))
-        return torch.lerp(photo, noise.to(self.device), share)
+        generator = torch.Generator().manual_seed(self.spec.seed)
+        return starts.draw(start, photo, list(self._paintings.images), generator, self.recipe.mean)
 
-    def _painting(self, picture: Any) -> Tensor:
-        painting = to_tensor(picture, self.device)
-        if self.spec.colors == "match":
-            return match_mean_cov(painting, self._photo).clamp(0, 1)
-        return painting
+    def _pixels(self, start: Tensor) -> Pixels:
+        if self.recipe.pixels == "laplacian":
+            return LaplacianPixels(start, clamp=self.recipe.clamp)
+        return PlainPixels(start, clamp=self.recipe.clamp)
 
-    def _blend(self) -> list[float]:
-        shares = self.spec.style_blend or (1.0,) * len(self._paintings)
-        return [share / sum(shares) for share in shares]
+    def _optimiser_at(self, index: int) -> Optimiser:
+        last = index == len(self.scales) - 1 and index > 0
+        factor = self.recipe.schedule.final_lr if last else 1.0
+        return replace(self.optimiser, lr=self.optimiser.lr * factor)
 
     def _alpha(self) -> Any:
         alpha = self.inputs.photo.alpha
         if alpha is None:
             return None
         size = (self.scales[self._index].height, self.scales[self._index].width)
-        return resize_map(torch.from_numpy(alpha)[None, None], size)[0, 0].numpy()
+        return resize_map(torch.tensor(alpha)[None, None], size)[0, 0].numpy()
 
     def _check_memory(self, layers: list[str]) -> None:
         last = self.scales[-1]
@@ -189,10 +202,6 @@ class Stylization:
         need = memory.estimate(self.backbone, layers, self.optimiser, pixels)
         longest = max(last.height, last.width)
         memory.check_fits(need, memory.available(self.device), pixels, longest)
-
-
-def _backbone(recipe: Recipe) -> Backbone:
-    return load_backbone(recipe.backbone, pooling=recipe.pooling, padding=recipe.padding)
 
 
 def _layers(recipe: Recipe) -> list[str]:
@@ -206,9 +215,13 @@ def _scales(
 
     The final one stays in any case, so that a size that is too small is reported.
     """
-    steps = recipe.schedule.steps[recipe.quality]
-    every = pyramid(*size, steps, ratio=recipe.schedule.ratio, smallest=recipe.schedule.smallest)
+    plan = recipe.schedule
+    steps = plan.steps[recipe.quality]
+    every = pyramid(*size, steps, ratio=plan.ratio, smallest=plan.smallest, count=plan.count)
     need = backbone.min_size(layers)
     if min(size) < need:
         backbone.taps(torch.zeros(1, 3, *size), layers)  # raises, with the layer's name
-    return [s for s in every if min(s.height, s.width) >= need]
+    scales = [s for s in every if min(s.height, s.width) >= need]
+    if len(scales) > 1:
+        scales[0] = replace(scales[0], steps=round(scales[0].steps * plan.first))
+    return scales

@@ -65,6 +65,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({k: t.contiguous() for k, t in tensors.items()}, part, dict(metadata))
+        part.chmod(0o644)  # a shared folder serves other users, too
         part.replace(path)
     except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):

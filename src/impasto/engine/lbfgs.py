@@ -1,0 +1,113 @@
+"""L-BFGS without a line search: one evaluation a step, and a first step of a chosen length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+#: A pair whose cosine between displacement and change of gradient is not above this is dropped:
+#: the curvature it shows is rounding. Relative, so that the objective's scale does not matter.
+MIN_COSINE = 1e-7
+
+
+class LBFGS(torch.optim.Optimizer):
+    """Limited-memory BFGS (Nocedal & Wright 2006, algorithm 7.5) with unit steps.
+
+    With ``first=0`` it walks the path of ``torch.optim.LBFGS`` without a line search, where that
+    does not drop pairs. Two things are different on purpose. Pairs hold the displacement that
+    happened, so that clamping between steps does not falsify them; and pairs are judged by their
+    cosine, where torch's absolute bound ``y.s > 1e-10`` makes it plain gradient descent on small
+    objectives without a word.
+
+    Args:
+        params: Leaf tensors, contiguous.
+        lr: Factor of every step.
+        history: Pairs kept; each costs two copies of the parameters.
+        first: Root mean square, in the parameters' units, of the first step, whose length no
+            curvature tells; 0 for torch's rule ``min(1, 1 / |g|_1)``, which for pictures is a
+            step of nothing.
+    """
+
+    def __init__(
+        self, params: Iterable[Tensor], lr: float = 1.0, history: int = 20, first: float = 0.0
+    ) -> None:
+        super().__init__(params, {"lr": lr, "history": history, "first": first})
+        self._leaves: list[Tensor] = self.param_groups[0]["params"]
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor:  # type: ignore[override]
+        """Evaluate ``closure`` once and move.
+
+        Args:
+            closure: Computes the objective and the gradients of the parameters.
+
+        Returns:
+            What the closure returned: the objective before the step.
+        """
+        if closure is None:
+            raise TypeError("LBFGS needs a closure")
+        with torch.enable_grad():
+            loss = closure()
+        memory = self.state[self._leaves[0]]
+        gradient = _flat([_gradient(p) for p in self._leaves])
+        point = _flat(self._leaves)
+        self._remember(memory, gradient, point)
+        direction = self._direction(memory, gradient)
+        if not memory["s"] or float(direction @ gradient) >= 0:
+            memory["s"], memory["y"] = [], []
+            direction = -gradient * self._first_length(gradient)
+        self._move(direction, self.param_groups[0]["lr"])
+        memory["gradient"], memory["point"] = gradient, point
+        return loss
+
+    def _remember(self, memory: dict[str, Any], gradient: Tensor, point: Tensor) -> None:
+        memory.setdefault("s", [])
+        memory.setdefault("y", [])
+        if "gradient" not in memory:
+            return
+        s, y = point - memory["point"], gradient - memory["gradient"]
+        if float(y @ s) > MIN_COSINE * float(y.norm()) * float(s.norm()):
+            memory["s"].append(s)
+            memory["y"].append(y)
+            del memory["s"][: -self.param_groups[0]["history"]]
+            del memory["y"][: -self.param_groups[0]["history"]]
+
+    def _direction(self, memory: dict[str, Any], gradient: Tensor) -> Tensor:
+        """The two-loop recursion: minus the inverse Hessian's estimate times the gradient."""
+        pairs = [(s, y, 1 / float(y @ s)) for s, y in zip(memory["s"], memory["y"], strict=True)]
+        q, factors = gradient.neg(), []
+        for s, y, rho in reversed(pairs):
+            factors.append(rho * float(s @ q))
+            q.add_(y, alpha=-factors[-1])
+        if pairs:
+            s, y, rho = pairs[-1]
+            q.mul_(1 / (rho * float(y @ y)))
+        for (s, y, rho), factor in zip(pairs, reversed(factors), strict=True):
+            q.add_(s, alpha=factor - rho * float(y @ q))
+        return q
+
+    def _first_length(self, gradient: Tensor) -> float:
+        first = self.param_groups[0]["first"]
+        if not first:
+            return min(1.0, 1.0 / max(float(gradient.abs().sum()), 1e-30))
+        length: float = first * gradient.numel() ** 0.5
+        return length / max(float(gradient.norm()), 1e-30)
+
+    def _move(self, direction: Tensor, rate: float) -> None:
+        offset = 0
+        for leaf in self._leaves:
+            part = direction[offset : offset + leaf.numel()]
+            leaf.add_(part.view_as(leaf), alpha=rate)
+            offset += leaf.numel()
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+
+
+def _flat(tensors: list[Tensor]) -> Tensor:
+    """One vector, never sharing memory with what it was made from."""
+    return torch.cat([t.detach().reshape(-1) for t in tensors])

@@ -1,0 +1,74 @@
+"""Terms that many recipes share, so that a recipe's file shows what is its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from impasto.recipes.model import TermSpec
+
+#: A weight on squared differences of pixels in 0-255, for pixels in [0, 1].
+BYTES_SQUARED = 255.0**2
+#: The first ReLU of every block: where Gatys and most after him take the style.
+FIRST_OF_BLOCKS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+#: Other files with the weights of the VGG authors, by what the recipes name first.
+OXFORD = {
+    depth: tuple(f"vgg{depth}.{tag}" for tag in ("caffe", "matconvnet", "keras", "tensorflow"))
+    for depth in (16, 19)
+}
+
+
+def twins(backbone: str) -> tuple[str, ...]:
+    """The other names of the VGG authors' weights ``backbone``."""
+    depth = 19 if backbone.startswith("vgg19") else 16
+    return tuple(name for name in OXFORD[depth] if name != backbone)
+
+
+def content(scale: str, weight: float, *layers: str, shares: tuple[float, ...] = ()) -> TermSpec:
+    """The photo's features, kept."""
+    return TermSpec(
+        name="content",
+        role="content",
+        loss="content",
+        options={"scale": scale},
+        layers=layers or ("relu4_2",),
+        layer_weights=shares,
+        weight=weight,
+    )
+
+
+def gram(
+    divide: str,
+    scale: str,
+    weight: float,
+    layers: tuple[str, ...] = FIRST_OF_BLOCKS,
+    shares: tuple[float, ...] = (),
+) -> TermSpec:
+    """The painting's Gram matrices."""
+    return TermSpec(
+        name="style",
+        role="style",
+        loss="gram",
+        options={"divide": divide, "scale": scale},
+        layers=layers,
+        layer_weights=shares,
+        weight=weight,
+    )
+
+
+def style(loss: str, weight: float, layers: tuple[str, ...], **options: Any) -> TermSpec:
+    """Another statistic of the painting."""
+    return TermSpec(
+        name="style", role="style", loss=loss, options=options, layers=layers, weight=weight
+    )
+
+
+def tv(weight: float, **options: Any) -> TermSpec:
+    """Total variation of the picture in [0, 1]."""
+    return TermSpec(
+        name="tv", role="image", loss="tv", options=options, layers=("image",), weight=weight
+    )
+
+
+def lua_tv(weight: float) -> TermSpec:
+    """The term whose gradient neural-style adds, with its weight for pixels in 0-255."""
+    return tv(weight * BYTES_SQUARED, form="isotropic", power=2.0, eps=0.0, scale="half")

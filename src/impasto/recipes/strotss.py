@@ -1,0 +1,92 @@
+"""Kolkin, Salavon & Shakhnarovich 2019: relaxed optimal transport."""
+
+from __future__ import annotations
+
+from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn, TermSpec
+
+_COLUMNS = (
+    "image", "relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_2", "relu3_3",
+    "relu4_3", "relu5_3",
+)  # fmt: skip
+_TERMS = (
+    TermSpec(
+        name="content",
+        role="content",
+        loss="self-similarity",
+        options={"samples": 1024},
+        layers=_COLUMNS,
+        weight=16.0,
+        scaling=0.5,
+    ),
+    TermSpec(
+        name="style",
+        role="style",
+        loss="remd",
+        options={"metric": "cosine", "moments": 1.0, "samples": 1024},
+        layers=_COLUMNS,
+        weight=1.0,
+    ),
+    TermSpec(
+        name="palette",
+        role="style",
+        loss="remd",
+        options={"metric": "both", "samples": 1024},
+        layers=("image",),
+        weight=1 / 16,
+        scaling=2.0,
+    ),
+)
+
+STROTSS = Recipe(
+    name="strotss2019",
+    title="STROTSS",
+    summary="Kolkin 2019: hypercolumns matched by optimal transport, the photo by what is alike.",
+    paper="Kolkin, Salavon & Shakhnarovich, Style transfer by relaxed optimal transport, CVPR 2019",
+    backbone="vgg16.tv_in1k",
+    terms=_TERMS,
+    optimizer=OptimizerSpec(name="rmsprop", lr=2e-3, betas=(0.9, 0.99), eps=1e-8, scaled=False),
+    init="detail",
+    pixels="laplacian",
+    clamp=False,
+    size=512,
+    schedule=Schedule(
+        ratio=2.0,
+        smallest=64,
+        steps={
+            "draft": (30, 60, 100),
+            "good": (100, 150, 200),
+            "best": (250,),
+            "published": (250,),
+        },
+        final_lr=0.5,
+    ),
+    stand_in=StandIn(backbone="vgg16_bn.craft+normalized", terms=_TERMS),
+    sources={
+        "backbone": "section 3: VGG-16, torchvision's in the authors' code",
+        "twins": "none",
+        "mean": "as the weights come",
+        "pooling": "as the network was trained",
+        "padding": "as the network was trained",
+        "terms.content": "section 3.2: self-similarity",
+        "terms.content.weight": "section 3.3: alpha starts at 16",
+        "terms.content.scaling": "section 3.3: alpha is halved at each scale",
+        "terms.content.options": "section 3.3: 1024 positions",
+        "terms.style": "section 3.1: relaxed earth mover's distance and moments",
+        "terms.palette": "section 3.1: colours, weight 1 / alpha",
+        "terms.content.layers": "the authors' code: nine layers of VGG-16, and the picture",
+        "terms.style.layers": "the authors' code: nine layers of VGG-16, and the picture",
+        "pixels": "section 3.3: Laplacian pyramid of five levels",
+        "optimizer": "section 3.3: RMSprop 2e-3",
+        "optimizer.betas": "torch's default of RMSprop, 0.99 (the first is not used)",
+        "optimizer.eps": "torch's default of RMSprop",
+        "optimizer.scaled": "section 3.3: the objective as it is",
+        "init": "section 3.3: the painting's mean colour and the photo's finest detail",
+        "clamp": "the authors' code: clipped at the end",
+        "size": "section 3.3: 512 px",
+        "schedule": "section 3.3: 64 px, doubled to 512 px",
+        "schedule.final_lr": "section 3.3: 1e-3 at the last scale",
+        "schedule.steps.published": "section 3.3: 250 each",
+    },
+    deviations="The objective is not divided by 2 + alpha + 1/alpha, a constant at each scale, "
+    "which RMSprop does not see. Positions are drawn anew at every step.",
+)
