@@ -66,7 +66,7 @@ class MRF(Loss):
     Source: Li & Wand 2016a (CNNMRF), eq. 2 and 3.
 
     Cost: patches of the picture x patches of the painting x patch^2 C multiply-adds a step: at
-    256 px and stride 2 of relu3_1 2.4 G, of relu4_1 0.3 G, growing with the fourth power of the
+    256 px and stride 2 of relu3_1 2.1 G, of relu4_1 0.2 G, growing with the fourth power of the
     size. Memory: two feature maps, ``chunk`` patches of the painting and ``chunk`` score maps.
 
     Blends: the union of the patches; of every painting, and of every rotated and scaled view of
