@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import platform
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -246,6 +247,7 @@ def _check_output(output: OutputSpec, inputs: Iterable[Any], others: Iterable[st
     if path is None:
         return
     _check_target(path, inputs, output)
+    _check_numbered(output)
     if path == STDOUT:
         return
     for inner in others:
@@ -341,6 +343,19 @@ def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:
     path = beside(target, f"-{event.scale + 1}-{event.index:05d}", target.suffix)
     images.save(images.from_tensor(event.image()), path, force=True)
     yield Saved(str(path), "picture")
+
+
+def _check_numbered(output: OutputSpec) -> None:
+    """Refuse to write over the numbered pictures of an earlier run."""
+    if not output.save_every or output.force or output.resume or output.output in (None, STDOUT):
+        return
+    target = Path(str(output.output))
+    numbers = re.compile(re.escape(target.stem) + r"-\d+-\d{5}" + re.escape(target.suffix))
+    old = next((p for p in target.parent.glob("*-*") if numbers.fullmatch(p.name)), None)
+    if old is not None:
+        raise UsageError(
+            f"{old} exists already, from an earlier --save-every", hint="--force overwrites"
+        )
 
 
 def _log(output: OutputSpec) -> Log | None:

@@ -1,0 +1,24 @@
+"""The pictures of --save-every are never written over by themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from impasto import jobs
+from impasto.errors import UsageError
+from impasto.specs import OutputSpec
+
+
+@pytest.mark.parametrize("options", [{"force": True}, {"save_every": 0}])
+def test_numbered_pictures_of_an_earlier_run(tmp_path: Path, options: dict[str, int]) -> None:
+    out = tmp_path / "out.png"
+    given = {"output": str(out), "save_every": 5}
+    jobs._check_output(OutputSpec.build(**given), [])
+    (tmp_path / "out-of-here.png").touch()
+    jobs._check_output(OutputSpec.build(**given), [])
+    (tmp_path / "out-1-00005.png").touch()
+    with pytest.raises(UsageError, match=r"out-1-00005\.png exists already"):
+        jobs._check_output(OutputSpec.build(**given), [])
+    jobs._check_output(OutputSpec.build(**{**given, **options}), [])
