@@ -17,6 +17,14 @@ def enlarged(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
+def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
+    """``layer``, giving 0 for everything until it learns."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
 class Residual(nn.Module):
     """``x + B relu(A x)``; begins as the identity.
 

@@ -7,23 +7,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from impasto import backbones
 from impasto.backbones import Backbone
 from impasto.errors import UsageError
-from impasto.networks.decoder import DEFAULTS, Decoder, ReadoutFit
+from impasto.networks.decoder import DEFAULTS, Correction, Decoder, ReadoutFit, set_readout
 from impasto.training.photos import Crops, Stream
 from impasto.training.task import Asked, Plan, Task, channels_last
 
 #: Channels of the first convolution by stride of the features.
-WIDTHS = {1: 32, 2: 64, 4: 128, 8: 192}
+WIDTHS = {1: 24, 2: 48, 4: 96, 8: 128}
+#: Ridges of the least squares fits, of the first guess and of corrections.
+RIDGES = (1e-4, 1e-3)
 
 
 class DecoderTask(Task):
     """Pixels from features: pixel loss, and the distance of the features of what is decoded.
 
-    The linear part is fitted by least squares before the first step.
+    The linear parts are fitted by least squares before the first step.
 
     Settings: ``layer`` of the encoder, ``encoder``, its ``pooling``, and ``features``, the weight
     of the feature loss at that layer: the mean squared distance over the mean square; ``fitted``,
@@ -70,30 +73,36 @@ class DecoderTask(Task):
         return dict(self.numbers)
 
     def slow(self) -> Mapping[str, float]:
-        """The read-out begins where it should be."""
-        return {"readout": 0.01}
+        """What least squares has set begins where it should be."""
+        places = [n for n, _ in self.decoder.named_modules() if n.endswith("readout")]
+        return dict.fromkeys(places, 0.02)
 
+    @torch.no_grad()
     def prepare(self, stream: Stream | None) -> None:
-        """Fit the linear part."""
-        if stream is None:
+        """Fit the linear parts, one after the other."""
+        if stream is None or not self.numbers["fitted"]:
             return
-        stride = self.decoder.stride
-        fit = ReadoutFit(self.decoder.readout.in_channels, stride)
-        every = max(1, 15 // stride**2)
-        for start in range(0, self.numbers["fitted"], 8):
-            batch = stream.batch(start, 8).to(next(self.network.parameters()).device)
-            fit.add(self._features(batch), batch, every)
-        self.decoder.set_readout(*fit.solve())
+        batches = [stream.batch(i, 8) for i in range(0, self.numbers["fitted"], 8)]
+        guesses = [self._fit(self.decoder.readout, RIDGES[0], batches, [])]
+        for correction in self.decoder.corrections:
+            if isinstance(correction, Correction):
+                guesses.append(self._fit(correction.readout, RIDGES[1], batches, guesses[-1]))
 
     def objective(self, batch: Tensor, step: int) -> dict[str, Tensor]:
-        """``pixels``: mean squared error; ``features`` where it has a weight."""
+        """Squared errors.
+
+        ``pixels`` of the last guess, ``first`` of those before it, for a quarter, and ``features``
+        where it has a weight.
+        """
         del step
         features = self._features(batch)
-        made = self.network(features)
+        *before, made = self.decoder.guesses(features, self._encode)
         terms = {"pixels": (made - batch).square().mean()}
+        if before:
+            errors = [(guess - batch).square().mean() for guess in before]
+            terms["first"] = 0.25 * torch.stack(errors).mean()
         if self.numbers["features"]:
-            seen = self.encoder.taps(made, [self.layer])[self.layer]
-            error = (seen - features).square().mean() / features.square().mean()
+            error = (self._encode(made) - features).square().mean() / features.square().mean()
             terms["features"] = self.numbers["features"] * error
         return terms
 
@@ -122,12 +131,35 @@ class DecoderTask(Task):
         return -10 * math.log10(max(error, 1e-10)), relative
 
     def _decoded(self, photo: Tensor) -> Tensor:
-        made: Tensor = self.network(self._features(photo))
+        made: Tensor = self.decoder(self._features(photo), self._encode)
         return made[..., : photo.shape[-2], : photo.shape[-1]].clamp(0, 1)
+
+    def _fit(
+        self, layer: nn.Conv2d, ridge: float, batches: list[Tensor], guesses: list[Tensor]
+    ) -> list[Tensor]:
+        """Set one linear part, and give the guesses with it."""
+        device = layer.weight.device
+        stride = self.decoder.stride
+        fit = ReadoutFit(layer.in_channels, stride, ridge)
+        before = guesses or [torch.zeros_like(b) for b in batches]
+        inputs = []
+        for batch, guess in zip(batches, before, strict=True):
+            missing = self._features(batch.to(device))
+            missing = missing - self._encode(guess.to(device)) if guesses else missing
+            fit.add(missing, batch.to(device) - guess.to(device), max(1, 15 // stride**2))
+            inputs.append(missing)
+        set_readout(layer, *fit.solve())
+        return [
+            guess + F.pixel_shuffle(layer(missing), stride).cpu()
+            for guess, missing in zip(before, inputs, strict=True)
+        ]
+
+    def _encode(self, pictures: Tensor) -> Tensor:
+        return self.encoder.taps(pictures, [self.layer])[self.layer]
 
     @torch.no_grad()
     def _features(self, pictures: Tensor) -> Tensor:
-        return self.encoder.taps(pictures, [self.layer])[self.layer]
+        return self._encode(pictures)
 
 
 def _encoder(numbers: Mapping[str, Any]) -> Backbone:
