@@ -133,3 +133,4 @@ def test_the_middle() -> None:
     photo[:, 4:6, 5:7] = 255
     assert float(centre(photo, 2).mean()) == 1
     assert centre(photo, 11).shape == (1, 3, 10, 11)
+    assert centre(torch.zeros(3, 70, 31, dtype=torch.uint8), 64).shape == (1, 3, 64, 16)

@@ -230,9 +230,12 @@ def cut(photo: Tensor, crops: Crops, draw: np.random.Generator) -> Tensor:
 
 
 def centre(photo: Tensor, size: int) -> Tensor:
-    """The middle of a photo (3, H, W) uint8: (1, 3, size, size) or smaller, in [0, 1]."""
+    """The middle of a photo (3, H, W) uint8: (1, 3, size, size) or smaller, in [0, 1].
+
+    Edges above 16 px are multiples of it, so that every stride of a network divides them.
+    """
     height, width = photo.shape[-2:]
-    tall, wide = min(size, height), min(size, width)
+    tall, wide = (n if n < 16 else n // 16 * 16 for n in (min(size, height), min(size, width)))
     top, left = (height - tall) // 2, (width - wide) // 2
     return photo[None, :, top : top + tall, left : left + wide].float() / 255
 
