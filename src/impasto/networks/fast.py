@@ -80,7 +80,8 @@ class ConditionalBlock(nn.Module):
     def forward(self, x: Tensor, shares: Tensor) -> Tensor:
         """(B, C, H, W) to the same."""
         inner = F.relu(self.first_norm(self.first(x), shares), inplace=True)
-        return x + self.second_norm(self.second(inner), shares)
+        made: Tensor = x + self.second_norm(self.second(inner), shares)
+        return made
 
 
 class FastNet(nn.Module):
