@@ -39,6 +39,9 @@ NAME_BYTES = 255 - len(".part")
 #: The output that is not a file.
 STDOUT = "-"
 
+#: Extensions of web pages.
+PAGES = (".html", ".htm")
+
 #: From a name in a spec to the picture of that name.
 Read = Callable[[str], "Picture"]
 
@@ -77,6 +80,17 @@ class HasRecipe(Protocol):
         """Write them to a .toml file that ``recipe`` takes."""
 
 
+@runtime_checkable
+class HasPages(Protocol):
+    """A job whose result can be web pages, one of them at the output, the others beside it."""
+
+    def endings(self) -> tuple[str, ...]:
+        """Of their names: ``("", "-relu4_1")``."""
+
+    def pages(self, names: Mapping[str, str]) -> Mapping[str, str]:
+        """The pages by their endings; ``names`` are those of their files."""
+
+
 #: Verb to ``module:function`` of its spec and of the function that takes the spec and a
 #: :data:`Read` and gives a :class:`Job`.
 VERBS: Registry[tuple[str, str]] = Registry("verb")
@@ -110,9 +124,12 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     """
     sources = sources or {}
     _check_known(spec, output)
-    _check_output(output, [sources.get(n, n) for n in strings(spec)], spec.others())
+    inputs = [sources.get(n, n) for n in strings(spec)]
+    _check_output(output, inputs, spec.others(), pages=spec.pages())
     make: Callable[[Spec, Read], Job] = imported(VERBS.get(verb_of(spec))[1])
     job = make(spec, reader(output.max_pixels, sources))
+    for path in _page_paths(job, output).values():
+        _check_target(path, inputs, output, "PNG")
     if output.resume:
         _resume(job, spec, output)
     if output.save_recipe is not None:
@@ -220,15 +237,17 @@ def renamed(spec: Spec, names: Mapping[str, str]) -> Spec:
 def _check_known(spec: Spec, output: OutputSpec) -> None:
     """Refuse what means nothing for the verb."""
     for field, about in OutputSpec.model_fields.items():
-        if field in spec.without and getattr(output, field) != about.default:
+        if field in spec.refused() and getattr(output, field) != about.default:
             raise UsageError(f"{verb_of(spec)} takes no {field.replace('_', '-')}")
 
 
-def _check_output(output: OutputSpec, inputs: Iterable[Any], others: Iterable[str] = ()) -> None:
+def _check_output(
+    output: OutputSpec, inputs: Iterable[Any], others: Iterable[str] = (), *, pages: bool = False
+) -> None:
     """Everything about the output that can be known before anything heavy is loaded.
 
     Some of ``inputs`` are names of files; the output must not be one of these. ``others`` are
-    the endings of further pictures beside it.
+    the endings of further pictures beside it. With ``pages`` it may be a web page.
     """
     path, inputs = output.output, list(inputs)
     if output.resume and path in (None, STDOUT):
@@ -246,7 +265,7 @@ def _check_output(output: OutputSpec, inputs: Iterable[Any], others: Iterable[st
             _check_target(record, inputs, output, "PNG")
     if path is None:
         return
-    _check_target(path, inputs, output)
+    _check_target(path, inputs, output, "PNG" if pages and _is_page(path) else None)
     _check_numbered(output)
     if path == STDOUT:
         return
@@ -273,6 +292,18 @@ def _check_target(
             raise UsageError(
                 f"{path} is an input; writing there would destroy it", hint="choose another name"
             )
+
+
+def _is_page(path: str) -> bool:
+    return Path(path).suffix.lower() in PAGES
+
+
+def _page_paths(job: Job, output: OutputSpec) -> dict[str, str]:
+    """Where the pages of ``job`` go, by their endings; empty where the output is a picture."""
+    path = output.output
+    if path in (None, STDOUT) or not _is_page(str(path)) or not isinstance(job, HasPages):
+        return {}
+    return {end: str(other_path(str(path), end)) if end else str(path) for end in job.endings()}
 
 
 def _is_file(name: str | Path) -> bool:
@@ -305,7 +336,10 @@ def _save(job: Job, spec: Spec, output: OutputSpec, event: Finished) -> Finished
     if path is not None and path != STDOUT:
         checkpoint_path(path).unlink(missing_ok=True)
     return dataclasses.replace(
-        event, path=path, metadata=metadata(job, spec, complete=event.complete)
+        event,
+        path=path,
+        metadata=metadata(job, spec, complete=event.complete),
+        pages=tuple(_page_paths(job, output).values()),
     )
 
 
@@ -314,6 +348,11 @@ def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: 
         return None
     from impasto import images
 
+    if isinstance(job, HasPages) and (paths := _page_paths(job, output)):
+        pages = job.pages({end: Path(path).name for end, path in paths.items()})
+        for end, path in reversed(paths.items()):  # the output last: then all links lead somewhere
+            images.save_bytes(pages[end].encode(), path, force=force)
+        return output.output
     images.save(
         event.image,
         output.output,
@@ -328,8 +367,10 @@ def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: 
 
 def _others(output: OutputSpec, event: Finished) -> Iterator[Saved]:
     if output.output not in (None, STDOUT):
-        for inner in event.others:
+        for inner in event.others if not event.pages else ():
             yield Saved(str(other_path(str(output.output), inner)), "picture")
+        for path in event.pages[1:]:
+            yield Saved(path, "page")
 
 
 def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:

@@ -33,6 +33,7 @@ from impasto.inspecting.backprop import (
 )
 from impasto.inspecting.boxes import Box, seen_box
 from impasto.inspecting.measure import check_size
+from impasto.inspecting.run import SIZE
 from impasto.inspecting.sheet import number, percent
 from impasto.inspecting.signals import FloatArray, framed, heat_of, overlay, panel, signal_image
 from impasto.specs import InspectSpec
@@ -228,7 +229,7 @@ class Explanation:
         """Height and width at which the network sees the picture."""
         height, width = self.picture.size
         if not self.of_class:
-            return fit_size(height, width, self.spec.size)
+            return fit_size(height, width, self.spec.size or SIZE)
         factor = CLASS_SIDE / min(height, width)
         return round(height * factor), round(width * factor)
 

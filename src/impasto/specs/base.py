@@ -51,6 +51,10 @@ class Spec(BaseModel):
         """Pictures that are written beside the output: ``("-invert",)`` is ``NAME-invert.EXT``."""
         return ()
 
+    def refused(self) -> frozenset[str]:
+        """Fields of the output that mean nothing for this request."""
+        return self.without
+
     def pages(self) -> bool:
         """Whether the result can be a web page, ``-o NAME.html``, as well as a picture."""
         return False

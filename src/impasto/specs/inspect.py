@@ -33,8 +33,12 @@ class InspectSpec(Spec):
         min_length=1,
         description="Which layers, or all (default: the first of each of five depths).",
     )
-    size: int = Field(
-        512, ge=32, le=4096, description="Longest side at which the network sees the picture, px."
+    size: int | None = Field(
+        None,
+        ge=32,
+        le=4096,
+        description="Longest side at which the network sees pictures, px (default 512; 256 with "
+        "--photos).",
     )
     maps: int = Field(
         16,
@@ -93,6 +97,11 @@ class InspectSpec(Spec):
     def others(self) -> tuple[str, ...]:
         """The rebuilt picture."""
         return ("-invert",) if self.invert is not None else ()
+
+    def refused(self) -> frozenset[str]:
+        """Without an inversion there are no losses."""
+        plain = self.explain is None and self.photos is None
+        return self.without if plain else frozenset({"save_every", "log", "plot", "save_recipe"})
 
     def pages(self) -> bool:
         """The report on a folder."""
