@@ -70,9 +70,7 @@ def test_scaling_rounds_outwards_and_stays_inside():
 def test_a_window_around_the_field_changes_nothing(arch):
     found = ARCHITECTURES.get(arch)
     weights = {n: (w.double(), b.double()) for n, (w, b) in found.random(0, thin=8).items()}
-    net = found.build(
-        arch, weights, preprocessing=Preprocessing(), pooling="max", padding="zeros"
-    )
+    net = found.build(arch, weights, preprocessing=Preprocessing(), pooling="max", padding="zeros")
     size = (150, 171)
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)).double()
     spatial = [n for n, t in net.table.items() if t.stride and t.min_size < 100]

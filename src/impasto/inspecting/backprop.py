@@ -169,7 +169,8 @@ def project(
         seed[at] = 1.0
         if spread and plane.numel() > 1 and bool((plane > 0).any()):
             seed = plane.detach().clamp_min(0)
-        (signal,) = torch.autograd.grad(plane, pixels, seed)
+        # A sum, since torch loads sympy (seconds) for a gradient of anything but a number.
+        (signal,) = torch.autograd.grad((plane * seed).sum(), pixels)
     return Projection(signal[0], float(plane[at].detach()), at)
 
 

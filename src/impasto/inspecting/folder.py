@@ -30,7 +30,7 @@ from impasto.inspecting.sheet import number, percent
 from impasto.inspecting.strips import draw_strips
 from impasto.inspecting.tiles import PHOTO, encoded
 from impasto.specs import InspectSpec
-from impasto.specs.inspect import ALL, SHOWN_UNITS
+from impasto.specs.inspect import ALL, SHOWN_UNITS, SIGNALS
 
 #: Longest side at which the network sees photos unless told otherwise, px.
 SIZE = 256
@@ -75,7 +75,8 @@ class FolderInspection:
         self.atlas = atlas_pictures(spec.atlas, self.layers) if spec.atlas else {}
         store = Store(cache or cache_dir(), network_digest(self.backbone, self.size))
         self.survey = Survey(self.backbone, self.layers, self.size, store, files, root, read)
-        self.rule = "deconv" if sees_the_picture(self.backbone) else "guided"
+        self.rule = spec.method or SIGNALS[0]
+        self.complete = True
 
     def settings(self) -> dict[str, Any]:
         """All numbers, explicit."""
@@ -101,7 +102,9 @@ class FolderInspection:
         begun = time.monotonic()
         height, width = self._seen.shape[-2:]
         count = len(self.survey.files)
-        yield Started("inspect", ((height, width, count), (height, width, 1)), self.settings())
+        cuts = 1 + min(count, BEST * sum(map(len, self.units.values())))  # at most
+        scales = ((height, width, count), (height, width, cuts))
+        yield Started("inspect", scales, self.settings(), self._notes())
         yield ScaleStarted(0, 2, height, width, count)
         for i, _ in enumerate(self.survey.steps(), 1):
             yield Step(0, i, count, {}, self._image)
@@ -115,6 +118,7 @@ class FolderInspection:
 
     def finished(self, seconds: float, *, complete: bool = True) -> Finished:
         """The rows of photos as an event; :meth:`pages` shows them as web pages."""
+        self.complete = complete
         if not complete and not self.cuts.tiles:  # stopped while looking: show what was seen
             for photo, wanted in self.cuts.wishes(self.own).items():
                 self.cuts.add(photo, wanted, signals=False)
@@ -211,6 +215,12 @@ class FolderInspection:
         """The crops."""
         return Cuts(self.survey, self.picture, self.units, self.rule)
 
+    def _notes(self) -> tuple[str, ...]:
+        if self.rule == "deconv" and not sees_the_picture(self.backbone):
+            name = self.backbone.name
+            return (f"{name} has no maximum pooling: its deconv does not depend on the picture",)
+        return ()
+
     def _image(self) -> Tensor:
         return self._seen
 
@@ -233,6 +243,7 @@ class FolderInspection:
             copies=survey.copies,
             skipped=tuple(survey.skipped),
             rule=self.rule,
+            complete=self.complete,
         )
 
     def _unit_findings(self, layer: str, unit: int) -> UnitFindings:

@@ -22,7 +22,12 @@ from impasto.inspecting.findings import LayerFindings, UnitFindings
 from impasto.inspecting.sheet import number, percent, shown_name
 from impasto.inspecting.tiles import TINY, Tile, decoded
 
-_RULES = {"deconv": "Deconvnet", "guided": "Guided backpropagation"}
+_RULES = {"guided": "What counts", "deconv": "Deconvnet", "gradient": "Gradient"}
+_LONG = {
+    "guided": "guided backpropagation",
+    "deconv": "a deconvnet",
+    "gradient": "the plain gradient",
+}
 
 
 def page(found: LayerFindings, links: Mapping[str, str]) -> str:
@@ -106,8 +111,8 @@ def _warning(found: LayerFindings) -> str:
     if found.complete:
         return ""
     return (
-        f'<p class="warning" role="status">Stopped early: {found.photos} of {found.files} '
-        "photos were looked at. The same command goes on.</p>"
+        f'<p class="warning" role="status">Stopped early, after looking at {found.photos} of '
+        f"{found.files} photos. The same command with --resume goes on.</p>"
     )
 
 
@@ -145,8 +150,9 @@ def _unit(unit: UnitFindings, found: LayerFindings) -> str:
     return f"""<li class="unit" id="u{unit.channel}" data-unit="{unit.channel}"
  data-maximum="{unit.maximum:.6g}" data-firing="{unit.firing:.6g}" data-own="{own:.6g}">
 <h2><a href="#u{unit.channel}"><small>unit</small> {unit.channel}</a></h2>
-<dl><dt>max</dt><dd>{number(unit.maximum)}</dd><dt>mean</dt><dd>{number(unit.mean)}</dd>
-<dt>fires in</dt><dd>{percent(unit.firing)}</dd></dl>
+<dl><div><dt>max</dt><dd>{number(unit.maximum)}</dd></div>
+<div><dt>mean</dt><dd>{number(unit.mean)}</dd></div>
+<div><dt>fires in</dt><dd>{percent(unit.firing)}</dd></div></dl>
 {best}<div class="own">{atlas}{mine}</div></li>"""
 
 
@@ -199,9 +205,13 @@ def _facts(found: LayerFindings) -> Iterator[str]:
 def _data(found: LayerFindings) -> str:
     """The whole photos and their names, for the viewer; each is in the page once."""
     photos = {
-        str(i): {"name": found.names.get(i) or shown_name(found.picture), "src": data_uri(data)}
+        str(i): {
+            "name": found.names.get(i) or shown_name(found.picture),
+            "src": data_uri(data),
+            "ratio": round(decoded(data).width / decoded(data).height, 4),
+        }
         for i, data in found.thumbs.items()
     }
     # "<" would let a name end the element; as an escape it is the same string.
-    text = json.dumps({"photos": photos, "rule": _RULES[found.rule]}).replace("<", "\\u003c")
+    text = json.dumps({"photos": photos, "rule": _LONG[found.rule]}).replace("<", "\\u003c")
     return f'<script type="application/json" id="data">{text}</script>'

@@ -18,6 +18,8 @@ NONE = "none"
 CLASS = "class"
 #: Units that a report shows of each layer unless told otherwise.
 SHOWN_UNITS = 32
+#: Methods that take a unit back to the pixels.
+SIGNALS = ("guided", "deconv", "gradient")
 _RANGE = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
 
 
@@ -62,7 +64,11 @@ class InspectSpec(Spec):
         "class (the most probable one), or LAYER:N for a unit.",
     )
     method: Literal["gradcam", "guided-gradcam", "guided", "deconv", "gradient", "all"] | None = (
-        Field(None, description="How it is explained (default gradcam); all shows them together.")
+        Field(
+            None,
+            description="How it is explained (default gradcam); all shows them together. With "
+            "--photos: what is shown of the crops, guided (default), deconv or gradient.",
+        )
     )
     cam_layer: str | None = Field(
         None,
@@ -143,13 +149,17 @@ class InspectSpec(Spec):
         tasks = [n for n in ("explain", "photos", "invert") if getattr(self, n) is not None]
         if len(tasks) > 1:
             raise ValueError(f"{tasks[0]} and {tasks[1]} exclude each other")
-        needs = {"method": "explain", "cam_layer": "explain", "units": "photos", "atlas": "photos"}
+        needs = {"cam_layer": "explain", "units": "photos", "atlas": "photos"}
         for name, other in needs.items():
             if getattr(self, name) is not None and getattr(self, other) is None:
                 raise ValueError(f"{name.replace('_', '-')} goes with --{other}")
+        if self.method is not None and self.explain is None and self.photos is None:
+            raise ValueError("method goes with --explain or --photos")
+        if self.photos is not None and self.method not in (None, *SIGNALS):
+            raise ValueError(f"method must be {', '.join(SIGNALS)} with --photos")
         if self.explain is not None and self.layers is not None:
             raise ValueError("explain names its layer itself; leave out --layers")
-        if self.cam_layer is not None and self.method in ("guided", "deconv", "gradient"):
+        if self.cam_layer is not None and self.method in SIGNALS:
             raise ValueError(f"cam-layer means nothing for {self.method}")
         return self
 

@@ -46,14 +46,15 @@
     const rank = Number(tile.dataset.rank), best = unit.querySelectorAll(".best .tile").length;
     byId("viewer-title").textContent = `unit ${unit.dataset.unit}`;
     byId("viewer-photo").src = photo ? photo.src : crop.src;
+    byId("viewer-photo").parentElement.style.setProperty("--ratio", photo ? photo.ratio : 1);
     byId("viewer-photo").alt = photo ? photo.name : crop.alt;
     byId("viewer-crop").src = crop.src;
     byId("viewer-crop").alt = crop.alt;
     byId("viewer-crop").className = crop.className;
     byId("viewer-signal-figure").hidden = !signal;
     if (signal) byId("viewer-signal").src = signal.src;
-    byId("viewer-signal").alt = `${data.rule} of the crop`;
-    byId("viewer-rule").textContent = `${data.rule}: what in it counts`;
+    byId("viewer-signal").alt = `What in the crop counts, by ${data.rule}`;
+    byId("viewer-rule").textContent = `what in it counts, by ${data.rule}`;
     const [left, top, width, height] = tile.dataset.box.split(",").map((v) => `${100 * v}%`);
     Object.assign(byId("viewer-frame").style, { left, top, width, height });
     const which = rank ? `${rank} of ${best}` : "your picture";
