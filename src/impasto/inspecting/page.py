@@ -152,7 +152,7 @@ def _unit(unit: UnitFindings, found: LayerFindings) -> str:
 <h2><a href="#u{unit.channel}"><small>unit</small> {unit.channel}</a></h2>
 <dl><div><dt>max</dt><dd>{number(unit.maximum)}</dd></div>
 <div><dt>mean</dt><dd>{number(unit.mean)}</dd></div>
-<div><dt>fires in</dt><dd>{percent(unit.firing)}</dd></div></dl>
+<div><dt>on in</dt><dd>{percent(unit.firing)}</dd></div></dl>
 {best}<div class="own">{atlas}{mine}</div></li>"""
 
 
