@@ -1,4 +1,4 @@
-"""Makes the pictures of ``docs/inspect.md`` that show a folder: ``python docs/inspect_pictures.py``.
+"""Makes pictures of ``docs/inspect.md``: ``python docs/inspect_pictures.py FOLDER``.
 
 The photos are drawn by our own code. ``gallery/units.jpg`` is the page as a browser shows it;
 ``gallery/explain.jpg`` is a picture as the command writes it.
