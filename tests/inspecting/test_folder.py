@@ -276,3 +276,29 @@ def test_requests_that_make_no_sense(folder, tmp_path):
     spec = InspectSpec.build(image="p", photos="x")
     with pytest.raises(UsageError, match="takes no log"):
         jobs.prepare(spec, OutputSpec.build(output=str(tmp_path / "x.html"), log="l.csv"))
+
+
+def test_closing_the_job_keeps_what_is_done_and_resume_goes_on(folder, tmp_path, monkeypatch):
+    """Through jobs.run, with the embedded network: pages, checkpoint, then the same to its end."""
+    monkeypatch.setenv("IMPASTO_HOME", str(tmp_path / "home"))
+    images.save(picture(99), tmp_path / "mine.png")
+    spec = InspectSpec.build(
+        image=str(tmp_path / "mine.png"), photos=str(folder), layers=("relu1_1", "relu2_1"),
+        units="0-1", size=64, device="cpu",
+    )  # fmt: skip
+    target = tmp_path / "r.html"
+    output = OutputSpec.build(output=str(target))
+    events = jobs.run(spec, output)
+    for event in events:
+        if isinstance(event, Step) and event.index == 6:
+            break
+    events.close()  # type: ignore[attr-defined]
+    assert "Stopped early" in target.read_text() and (tmp_path / "r-relu1_1.html").is_file()
+    assert jobs.checkpoint_path(str(target)).is_file()
+    *_, last = jobs.run(spec, OutputSpec.build(output=str(target), resume=True))
+    assert isinstance(last, Finished) and last.complete
+    assert last.pages == (str(target), str(tmp_path / "r-relu1_1.html"))
+    assert last.report["photos"]["computed"] == 12 - 5
+    assert "Stopped early" not in target.read_text()
+    assert not jobs.checkpoint_path(str(target)).exists()
+    assert not list(tmp_path.glob("*.part"))
