@@ -24,7 +24,7 @@ ALLOWED = {
     "engine": GROUND | {"losses", "backbones", "images"},
     "filtering": GROUND | {"specs", "images", "engine", "filters"},
     "styling": GROUND | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters"},
-    "networks": GROUND | {"backbones"},
+    "networks": GROUND | {"backbones", "images"},
     "training": GROUND
     | {"specs", "images", "losses", "backbones", "engine", "networks", "recipes"},
     "applying": GROUND | {"specs", "images", "engine", "networks"},
