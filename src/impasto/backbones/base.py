@@ -136,10 +136,11 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def walk(self, x: Tensor, keep: frozenset[str]) -> Iterator[tuple[str, Tensor]]:
-        """Yield every activation in the order of :attr:`table`.
+        """Yield activations in the order of :attr:`table`.
 
         ``x`` has been preprocessed. Layers in ``keep`` are read by the caller after the walk has
-        gone on, so they must not be overwritten in place; all others may be.
+        gone on, so they must not be overwritten in place. All others may be; and where ``keep``
+        names any, the others may be left out. Where it is empty, every activation is yielded.
         """
 
     def freeze(self) -> Backbone:

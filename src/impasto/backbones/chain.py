@@ -11,12 +11,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from impasto import native
 from impasto.backbones.base import Backbone, Preprocessing, Tap
 from impasto.errors import UsageError
 
@@ -156,11 +158,17 @@ class Conv(nn.Module):
         self.bias = nn.Parameter(bias.clone())
         self.window = window
         self.groups = groups
+        self._filters = native.Filters(self.weight, self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, I, H, W) to (B, O, H', W')."""
+    def forward(self, x: Tensor, *, relu: bool = False) -> Tensor:
+        """(B, I, H, W) to (B, O, H', W'), with what is below 0 made 0 where ``relu``."""
         x, pad = self.window.padded(x)
-        return F.conv2d(x, self.weight, self.bias, self.window.stride, pad, groups=self.groups)
+        if self.window.stride == 1 and self.groups == 1 and pad[0] == pad[1]:
+            ours = native.convolve(x, self._filters, pad[0], relu=relu)
+            if ours is not None:
+                return ours
+        y = F.conv2d(x, self.weight, self.bias, self.window.stride, pad, groups=self.groups)
+        return y.relu_() if relu else y
 
     def shape(self, shape: Shape) -> Shape:
         """Of the output."""
@@ -182,6 +190,10 @@ class Pool(nn.Module):
         if window.padding == "circular":
             x, pad = window.padded(x)
         ceil = window.ceil and window.padding != "circular"
+        if self.kind == "avg" and (window.size, window.stride, pad, ceil) == (2, 2, 0, False):
+            ours = native.mean_pool(x)
+            if ours is not None:
+                return ours
         if self.kind == "max":
             return F.max_pool2d(x, window.size, window.stride, pad, ceil_mode=ceil)
         return F.avg_pool2d(x, window.size, window.stride, pad, ceil, count_include_pad=False)
@@ -325,9 +337,29 @@ class Chain(Backbone):
     def walk(self, x: Tensor, keep: frozenset[str]) -> Iterator[tuple[str, Tensor]]:
         """See :meth:`Backbone.walk`."""
         x = x.contiguous(memory_format=torch.channels_last)
-        for stage in cast("Iterable[Stage]", self.stages):
+        stages = list(cast("Iterable[Stage]", self.stages))
+        skipped: Stage | None = None
+        for stage, following in zip_longest(stages, stages[1:]):
+            if stage is skipped:
+                continue
+            if (fused := _fused(stage, following, x, keep)) is not None:
+                x, skipped = fused, following
+                yield following.name, x
+                continue
             for name, x in stage.run(x, keep):  # noqa: B020
                 yield name, x
+
+
+def _fused(stage: Stage, following: Stage | None, x: Tensor, keep: frozenset[str]) -> Tensor | None:
+    """The output of ``following`` without that of ``stage``, where one call computes both.
+
+    Only where the caller has said what it reads, and that is not the activation between the two.
+    """
+    if not (isinstance(stage, Single) and isinstance(following, Relu)):
+        return None
+    if not keep or stage.name in keep or not isinstance(stage.op, Conv):
+        return None
+    return stage.op.forward(x, relu=True)
 
 
 def declare(stages: Iterable[Stage]) -> dict[str, Tap]:
