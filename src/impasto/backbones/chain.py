@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from impasto import native
 from impasto.backbones.base import Backbone, Preprocessing, Tap
+from impasto.backbones.silence import RANGE_SLACK, silent_outputs
 from impasto.errors import UsageError
 
 #: torch's names of the padding modes, by ours.
@@ -158,13 +159,19 @@ class Conv(nn.Module):
         self.bias = nn.Parameter(bias.clone())
         self.window = window
         self.groups = groups
-        self._filters = native.Filters(self.weight, self.bias)
+        self.filters = native.Filters(self.weight, self.bias)
 
-    def forward(self, x: Tensor, *, relu: bool = False) -> Tensor:
-        """(B, I, H, W) to (B, O, H', W'), with what is below 0 made 0 where ``relu``."""
+    def forward(self, x: Tensor, *, relu: bool = False, quiet: bool = False) -> Tensor:
+        """(B, I, H, W) to (B, O, H', W').
+
+        Args:
+            x: The input.
+            relu: Whether what is below 0 becomes 0.
+            quiet: Whether the channels that :mod:`impasto.backbones.silence` found are 0 now.
+        """
         x, pad = self.window.padded(x)
         if self.window.stride == 1 and self.groups == 1 and pad[0] == pad[1]:
-            ours = native.convolve(x, self._filters, pad[0], relu=relu)
+            ours = native.convolve(x, self.filters, pad[0], relu=relu, quiet=quiet)
             if ours is not None:
                 return ours
         y = F.conv2d(x, self.weight, self.bias, self.window.stride, pad, groups=self.groups)
@@ -332,26 +339,54 @@ class Chain(Backbone):
     ) -> None:
         super().__init__(name, preprocessing, declare(stages), aliases, levels)
         self.stages = nn.ModuleList(stages)
+        self._range: tuple[int, Tensor, Tensor] | None = None
         self.freeze()
 
     def walk(self, x: Tensor, keep: frozenset[str]) -> Iterator[tuple[str, Tensor]]:
         """See :meth:`Backbone.walk`."""
         x = x.contiguous(memory_format=torch.channels_last)
+        quiet = self._quiet(x)
         stages = list(cast("Iterable[Stage]", self.stages))
         skipped: Stage | None = None
         for stage, following in zip_longest(stages, stages[1:]):
             if stage is skipped:
                 continue
-            if (fused := _fused(stage, following, x, keep)) is not None:
-                x, skipped = fused, following
+            if (conv := _fusible(stage, following, keep)) is not None:
+                x, skipped = conv.forward(x, relu=True, quiet=quiet), following
                 yield following.name, x
                 continue
             for name, x in stage.run(x, keep):  # noqa: B020
                 yield name, x
 
+    def _quiet(self, x: Tensor) -> bool:
+        """Whether channels that are silent for pictures in [0, 1] are so for ``x``."""
+        if x.device.type != "cpu" or x.dtype != torch.float32 or not x.numel():
+            return False
+        version = sum(p._version for p in self.parameters())
+        if self._range is None or self._range[0] != version:
+            self._range = version, *self._mark_silence()
+        _, low, high = self._range
+        least, most = torch.aminmax(x.detach().transpose(0, 1).flatten(1), dim=1)
+        return bool((least >= low).all() and (most <= high).all())
 
-def _fused(stage: Stage, following: Stage | None, x: Tensor, keep: frozenset[str]) -> Tensor | None:
-    """The output of ``following`` without that of ``stage``, where one call computes both.
+    def _mark_silence(self) -> tuple[Tensor, Tensor]:
+        """Tell the convolutions of their silent channels; the range of a picture, (3,) each."""
+        ends = torch.stack([torch.zeros(3), torch.ones(3)]).view(2, 3, 1, 1)
+        low, high = (v.flatten() for v in torch.aminmax(self.preprocessing(ends), dim=0))
+        before, bounds = None, (low, high)
+        for stage in cast("Iterable[Stage]", self.stages):
+            op = getattr(stage, "op", None)
+            if isinstance(op, Conv) and op.groups == 1:
+                silent, bounds = silent_outputs(op.weight, op.bias, *bounds)
+                op.filters.silent_inputs, op.filters.silent_outputs = before, silent
+                before = silent
+            elif not isinstance(stage, Relu) and not isinstance(op, Pool):
+                break
+        return low - RANGE_SLACK, high + RANGE_SLACK
+
+
+def _fusible(stage: Stage, following: Stage | None, keep: frozenset[str]) -> Conv | None:
+    """The convolution of ``stage``, where it can apply the ReLU of ``following`` itself.
 
     Only where the caller has said what it reads, and that is not the activation between the two.
     """
@@ -359,7 +394,7 @@ def _fused(stage: Stage, following: Stage | None, x: Tensor, keep: frozenset[str
         return None
     if not keep or stage.name in keep or not isinstance(stage.op, Conv):
         return None
-    return stage.op.forward(x, relu=True)
+    return stage.op
 
 
 def declare(stages: Iterable[Stage]) -> dict[str, Tap]:

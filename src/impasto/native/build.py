@@ -92,7 +92,9 @@ def _library(place: Path) -> Library | None:
             if not _is_ours(home):
                 continue
             made = home / name
-            if (made.is_file() or _compile(compiler, source, made)) and (found := _load(made)):
+            if made.is_file() and (found := _load(made)):
+                return found
+            if _compile(compiler, source, made) and (found := _load(made)):
                 return found
     return None
 

@@ -1,7 +1,7 @@
 """Whose convolution a layer takes, ours or torch's: measured once on each machine.
 
 The first time that a layer of some numbers of channels meets pictures of some size (in powers of
-two), both are timed on what is there, which takes about as long as six calls. The answer is kept in
+two), both are timed on what is there, which takes about as long as ten calls. The answer is kept in
 a file beside the compiled kernels. So a machine decides once: runs there repeat each other exactly,
 and so do resumed ones. Where nothing can be written, ours are taken without measuring.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: torch's is taken where ours takes more than this many times as long.
 MARGIN = 1.1
 #: Rounds of measurement; the fastest counts.
-ROUNDS = 3
+ROUNDS = 5
 
 
 def ours(lib: Library, x: Tensor, filters: Filters, pad: int) -> bool:

@@ -28,6 +28,8 @@ _G = (
     (1 / 24, -1 / 12, 1 / 6),
     (0.0, 0.0, 1.0),
 )
+#: Most input channels that are multiplied as they are, without transforms.
+_THIN = 4
 #: Most tiles that a thread transforms at once: fewer where there are fewer channels.
 _BLOCK = 48
 
@@ -49,51 +51,91 @@ class _Call(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Packed:
-    """Transformed filters of one direction.
+    """Filters of one direction as the kernels want them.
 
     Attributes:
-        values: (36, depth * columns), panel after panel of columns.
-        index: (depth,), int32: the input channels that count, those with filters other than 0.
+        kernel: Which of them.
+        values: Panel after panel of columns.
+        index: int32: the rows of the matrices that count.
         outputs: Channels that come out.
     """
 
+    kernel: str
     values: Tensor
     index: Tensor
     outputs: int
 
 
 class Filters:
-    """The filters of one convolution, transformed when first needed, for each direction.
+    """The filters of one convolution, made ready when first needed, for each direction.
 
     Args:
         weight: (O, I, 3, 3), float32, on the CPU; not copied.
         bias: (O,).
+
+    Attributes:
+        silent_inputs: Input channels that are 0 as long as the picture lies in [0, 1], (I,) bool,
+            or None.
+        silent_outputs: Likewise the output channels, after the ReLU, (O,).
     """
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.weight, self.bias = weight, bias
-        self._packed: dict[tuple[bool, int], Packed] = {}
+        self.silent_inputs: Tensor | None = None
+        self.silent_outputs: Tensor | None = None
+        self._packed: dict[tuple[bool, bool, int], Packed] = {}
 
-    def packed(self, lib: Library, *, turned: bool) -> Packed:
-        """The filters as ``lib`` wants them; ``turned``: those of the gradient."""
-        key = turned, self.weight._version
+    @property
+    def thin(self) -> bool:
+        """Whether so few channels go in that transforms do not pay."""
+        return self.weight.shape[1] <= _THIN
+
+    def packed(self, lib: Library, *, turned: bool, quiet: bool = False) -> Packed:
+        """The filters as ``lib`` wants them.
+
+        Args:
+            lib: The kernels.
+            turned: Those of the gradient.
+            quiet: Whether silent channels are silent now, and can be left out.
+        """
+        key = turned, quiet, self.weight._version
         if key not in self._packed:
-            weight = self.weight.detach()
-            if turned:
-                weight = weight.flip(2, 3).transpose(0, 1)
-            alive = (weight != 0).any(3).any(2).any(0).nonzero().flatten()
-            self._packed[key] = Packed(
-                _transformed(weight[:, alive], lib), alive.int(), weight.shape[0]
-            )
+            self._packed[key] = self._pack(lib, turned=turned, quiet=quiet)
         return self._packed[key]
 
+    def _pack(self, lib: Library, *, turned: bool, quiet: bool) -> Packed:
+        weight = self.weight.detach()
+        silent = self.silent_outputs if turned else self.silent_inputs
+        outputs, inputs = weight.shape[:2]
+        if self.thin:
+            if turned:
+                matrix = weight.permute(0, 2, 3, 1).reshape(1, outputs, 9 * inputs)
+                return _matrix("impasto_thin_back", matrix, silent if quiet else None, lib, inputs)
+            matrix = weight.permute(2, 3, 1, 0).reshape(1, 9 * inputs, outputs)
+            return _matrix("impasto_thin", matrix, None, lib, outputs)
+        if turned:
+            weight = weight.flip(2, 3).transpose(0, 1)
+        matrices = _transformed(weight)
+        return _matrix("impasto_conv", matrices, silent if quiet else None, lib, weight.shape[0])
 
-def _transformed(weight: Tensor, lib: Library) -> Tensor:
-    """``G w G^T`` of (O, I, 3, 3) in panels, (36, I * columns)."""
+
+def _matrix(
+    kernel: str, matrices: Tensor, silent: Tensor | None, lib: Library, outputs: int
+) -> Packed:
+    """(N, depth, columns) without the rows that are silent, or zero anyway."""
+    alive = (matrices != 0).any(2).any(0)
+    if silent is not None:
+        alive &= ~silent
+    index = alive.nonzero().flatten()
+    return Packed(kernel, panels(matrices[:, index], lib), index.int(), outputs)
+
+
+def _transformed(weight: Tensor) -> Tensor:
+    """``G w G^T`` of (O, I, 3, 3), as (36, I, O)."""
     outputs, inputs = weight.shape[:2]
     turn = torch.tensor(_G, dtype=torch.float64)
     flat = torch.kron(turn, turn).float() @ weight.permute(2, 3, 1, 0).reshape(9, -1)
-    return panels(flat.view(36, inputs, outputs), lib)
+    return flat.view(36, inputs, outputs)
 
 
 def panels(matrices: Tensor, lib: Library) -> Tensor:
@@ -108,7 +150,9 @@ def panels(matrices: Tensor, lib: Library) -> Tensor:
     return torch.cat(parts, 1)
 
 
-def convolve(x: Tensor, filters: Filters, pad: int, *, relu: bool) -> Tensor | None:
+def convolve(
+    x: Tensor, filters: Filters, pad: int, *, relu: bool, quiet: bool = False
+) -> Tensor | None:
     """``conv2d(x, weight, bias, padding=pad)``, or None where that is torch's to do.
 
     Args:
@@ -116,11 +160,12 @@ def convolve(x: Tensor, filters: Filters, pad: int, *, relu: bool) -> Tensor | N
         filters: Frozen.
         pad: Zeros around the picture, 0 to 2.
         relu: Whether what is below 0 becomes 0.
+        quiet: Whether the silent channels are known to be 0; see :class:`Filters`.
     """
     lib = library() if _suits(x, filters, pad) else None
     if lib is None or not choice.ours(lib, x, filters, pad):
         return None
-    out: Tensor = _Convolution.apply(x, filters, pad, relu, lib)  # type: ignore[no-untyped-call]
+    out: Tensor = _Convolution.apply(x, filters, pad, relu, quiet, lib)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -144,22 +189,24 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, filters: Filters, pad: int, relu: bool, lib: Library
+        ctx: Any, x: Tensor, filters: Filters, pad: int, relu: bool, quiet: bool, lib: Library
     ) -> Tensor:
         """See :func:`convolve`."""
-        y = run(lib, x, filters.packed(lib, turned=False), pad, bias=filters.bias, relu=relu)
+        packed = filters.packed(lib, turned=False, quiet=quiet)
+        y = run(lib, x, packed, pad, bias=filters.bias, relu=relu)
         if relu:
             ctx.save_for_backward(y)
-        ctx.filters, ctx.pad, ctx.lib = filters, pad, lib
+        ctx.filters, ctx.pad, ctx.quiet, ctx.lib = filters, pad, quiet and relu, lib
         return y
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         """The gradient with respect to ``x``."""
         mask = ctx.saved_tensors[0] if ctx.saved_tensors else None
-        packed = ctx.filters.packed(ctx.lib, turned=True)
-        return run(ctx.lib, slope, packed, 2 - ctx.pad, mask=mask), None, None, None, None
+        packed = ctx.filters.packed(ctx.lib, turned=True, quiet=ctx.quiet)
+        pull = run(ctx.lib, slope, packed, 2 - ctx.pad, mask=mask)
+        return pull, None, None, None, None, None
 
 
 def run(
@@ -172,12 +219,12 @@ def run(
     mask: Tensor | None = None,
     relu: bool = False,
 ) -> Tensor:
-    """One call of ``impasto_conv`` in ``kernels.c``.
+    """One call of a kernel.
 
     Args:
         lib: The kernels.
         x: (B, I, H, W).
-        filters: Transformed.
+        filters: Made ready.
         pad: Zeros around ``x``.
         bias: (O,).
         mask: Of the shape of ``x``: where it is not positive, ``x`` counts as 0.
@@ -186,6 +233,8 @@ def run(
     seen, hidden = _dense(x), None if mask is None else _dense(mask)
     batch, height, width, channels = seen.shape
     rows, columns = height + 2 * pad - 2, width + 2 * pad - 2
+    # The kernel of the thin gradient turns nothing round: it wants the other pass's padding.
+    forward_pad = 2 - pad if filters.kernel == "impasto_thin_back" else pad
     y = torch.empty(batch, filters.outputs, rows, columns, memory_format=torch.channels_last)
     call = _Call(
         seen.data_ptr(),
@@ -195,9 +244,9 @@ def run(
         filters.index.data_ptr(),
         y.data_ptr(),
         *(height, width, channels, rows, columns, filters.outputs),
-        *(filters.index.numel(), pad, relu, batch, torch.get_num_threads(), _BLOCK),
+        *(filters.index.numel(), forward_pad, relu, batch, torch.get_num_threads(), _BLOCK),
     )
-    if lib.code.impasto_conv(ctypes.byref(call)):
+    if getattr(lib.code, filters.kernel)(ctypes.byref(call)):
         raise ResourceError(f"no memory for a convolution of {height} x {width} px")
     return y
 

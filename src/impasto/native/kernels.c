@@ -406,3 +406,121 @@ void impasto_unpool(const float *y, int64_t batch, int64_t height, int64_t width
         memset(out, 0, sizeof(float) * (size_t)((width - 2 * seen) * channels));
     }
 }
+
+/* ---- 3 x 3 convolutions of few channels (the picture's three): products of whole patches ---- */
+
+#define STRIP (4 * ROWS) /* positions whose patches are multiplied at once */
+
+/* Patches of `count` outputs from (row, column) on, each of 9 * channels values. */
+static void patches(const conv_args *g, const float *x, long row, long column, int count,
+                    float *out) {
+    long channels = g->channels, each = 9 * channels;
+    for (int p = 0; p < count; p++)
+        for (long i = 0; i < 3; i++) {
+            long y = row + i - g->pad, left = column + p - g->pad;
+            float *to = out + p * each + 3 * i * channels;
+            if (y >= 0 && y < g->height && left >= 0 && left + 3 <= g->width)
+                memcpy(to, x + (y * g->width + left) * channels, sizeof(float) * 3 * (size_t)channels);
+            else
+                for (long j = 0; j < 3; j++)
+                    for (long c = 0; c < channels; c++) {
+                        int there = y >= 0 && y < g->height && left + j >= 0 && left + j < g->width;
+                        to[j * channels + c] =
+                            there ? x[(y * g->width + left + j) * channels + c] : 0;
+                    }
+        }
+}
+
+/* As impasto_conv, with u (depth = 9 * channels, out_channels) in panels, not transformed. */
+int impasto_thin(const conv_args *g) {
+    long wide = (g->out_channels + LANES - 1) / LANES * LANES, rows = g->batch * g->out_height;
+    int failed = 0;
+#pragma omp parallel num_threads(g->threads)
+    {
+        float *work = malloc(sizeof(float) * STRIP * (size_t)(9 * g->channels + wide));
+        float *found = work + STRIP * 9 * g->channels;
+        if (!work) failed = 1;
+#pragma omp for schedule(static)
+        for (long at = 0; at < rows; at++) {
+            if (!work) continue;
+            const float *x = g->x + at / g->out_height * g->height * g->width * g->channels;
+            for (long column = 0; column < g->out_width; column += STRIP) {
+                long left = g->out_width - column;
+                int count = left < STRIP ? (int)left : STRIP;
+                patches(g, x, at % g->out_height, column, count, work);
+                multiply(count, work, 9 * g->channels, g->index, (int)g->depth, g->u, (int)wide,
+                         found, wide);
+                for (int p = 0; p < count; p++)
+                    for (int n = 0; n < g->out_channels; n += LANES) {
+                        int lanes = g->out_channels - n < LANES ? (int)g->out_channels - n : LANES;
+                        vec value = *(vec *)(found + p * wide + n);
+                        if (g->bias) value += load(g->bias + n, lanes);
+                        if (g->relu) value = positive(value, value);
+                        store(g->y + (at * g->out_width + column + p) * g->out_channels + n, value,
+                              lanes);
+                    }
+            }
+        }
+        free(work);
+    }
+    return failed;
+}
+
+/* What one row of slopes (row of x) hands to the nine positions around each: (width, wide). */
+static void spread(const conv_args *g, const float *x, const float *mask, long wide, float *work,
+                   float *out) {
+    long channels = g->channels;
+    for (long column = 0; column < g->width; column += STRIP) {
+        int count = g->width - column < STRIP ? (int)(g->width - column) : STRIP;
+        const float *from = x + column * channels;
+        if (mask) {
+            for (long e = 0; e < count * channels; e++)
+                work[e] = mask[column * channels + e] > 0 ? from[e] : 0;
+            from = work;
+        }
+        multiply(count, from, channels, g->index, (int)g->depth, g->u, (int)wide,
+                 out + column * wide, wide);
+    }
+}
+
+/* The gradient of impasto_thin: x are the slopes, u (channels, 9 * out_channels) in panels, pad
+ * is that of the forward pass. */
+int impasto_thin_back(const conv_args *g) {
+    long wide = (9 * g->out_channels + LANES - 1) / LANES * LANES;
+    long slab = g->width * wide, rows = g->batch * g->out_height;
+    int failed = 0;
+#pragma omp parallel num_threads(g->threads)
+    {
+        float *work = malloc(sizeof(float) * (size_t)(STRIP * g->channels + 3 * slab));
+        float *ring = work + STRIP * g->channels;
+        long held[3] = {-1, -1, -1}; /* which row of all slopes a slab of the ring holds */
+        if (!work) failed = 1;
+#pragma omp for schedule(static)
+        for (long at = 0; at < rows; at++) {
+            if (!work) continue;
+            long sample = at / g->out_height, row = at % g->out_height;
+            float *y = g->y + at * g->out_width * g->out_channels;
+            memset(y, 0, sizeof(float) * (size_t)(g->out_width * g->out_channels));
+            for (long i = 0; i < 3; i++) {
+                long from = row - i + g->pad, which = sample * g->height + from;
+                if (from < 0 || from >= g->height) continue;
+                float *found = ring + from % 3 * slab;
+                if (held[from % 3] != which) {
+                    long offset = which * g->width * g->channels;
+                    spread(g, g->x + offset, g->mask ? g->mask + offset : 0, wide, work, found);
+                    held[from % 3] = which;
+                }
+                for (long column = 0; column < g->out_width; column++)
+                    for (long j = 0; j < 3; j++) {
+                        long s = column - j + g->pad;
+                        if (s < 0 || s >= g->width) continue;
+                        const float *part = found + s * wide + (3 * i + j) * g->out_channels;
+                        for (long c = 0; c < g->out_channels; c++)
+                            y[column * g->out_channels + c] += part[c];
+                    }
+            }
+        }
+        free(work);
+    }
+    return failed;
+}
