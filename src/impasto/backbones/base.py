@@ -101,8 +101,8 @@ class Preprocessing:
         if self.channels == "bgr":
             x = x.flip(1)
         gain = x.new_tensor([self.scale / s for s in self.std]).view(3, 1, 1)
-        shift = x.new_tensor([m / s for m, s in zip(self.mean, self.std, strict=True)])
-        return x * gain - shift.view(3, 1, 1)
+        # Differences first: the other way round they lose digits where x is near the mean.
+        return (x - x.new_tensor([m / self.scale for m in self.mean]).view(3, 1, 1)) * gain
 
 
 class Backbone(nn.Module, ABC):

@@ -30,8 +30,9 @@ _G = (
 )
 #: Most input channels that are multiplied as they are, without transforms.
 _THIN = 4
-#: Most tiles that a thread transforms at once: fewer where there are fewer channels.
-_BLOCK = 48
+#: Most tiles that a thread transforms at once: few stay in its cache; but many where the filters
+#: are so large that reading them anew for every block costs more.
+_BLOCK, _LARGE_BLOCK, _LARGE = 48, 144, 16 << 20
 
 
 class _Call(ctypes.Structure):
@@ -244,7 +245,8 @@ def run(
         filters.index.data_ptr(),
         y.data_ptr(),
         *(height, width, channels, rows, columns, filters.outputs),
-        *(filters.index.numel(), forward_pad, relu, batch, torch.get_num_threads(), _BLOCK),
+        *(filters.index.numel(), forward_pad, relu, batch, torch.get_num_threads()),
+        _LARGE_BLOCK if filters.values.nbytes > _LARGE else _BLOCK,
     )
     if getattr(lib.code, filters.kernel)(ctypes.byref(call)):
         raise ResourceError(f"no memory for a convolution of {height} x {width} px")

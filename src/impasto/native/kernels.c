@@ -254,9 +254,9 @@ int impasto_conv(const conv_args *g) {
     long wide = (g->out_channels + LANES - 1) / LANES * LANES;
     long threads = g->threads < 1 ? 1 : g->threads;
     long rounds = (tiles + g->block * threads - 1) / (g->block * threads);
-    long blocks = rounds * threads;
-    if (blocks > tiles) blocks = tiles;
-    long most = (tiles + blocks - 1) / blocks;
+    long groups = (tiles + ROWS - 1) / ROWS, blocks = rounds * threads;
+    if (blocks > groups) blocks = groups;
+    long most = (groups + blocks - 1) / blocks * ROWS;
     size_t bytes = sizeof(float) * 36 * (size_t)(most * (deep + wide) + 2 * LANES);
     bytes = (bytes + 4095) / 4096 * 4096;
     char *scratch = aligned_alloc(4096, bytes * (size_t)threads);
@@ -264,7 +264,8 @@ int impasto_conv(const conv_args *g) {
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
     for (long thread = 0; thread < threads; thread++)
         for (long b = thread; b < blocks; b += threads)
-            block_of_tiles(g, tiles * b / blocks, tiles * (b + 1) / blocks,
+            block_of_tiles(g, groups * b / blocks * ROWS,
+                           b + 1 == blocks ? tiles : groups * (b + 1) / blocks * ROWS,
                            (float *)(scratch + (size_t)thread * bytes));
     free(scratch);
     return 0;
