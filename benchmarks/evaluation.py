@@ -3,7 +3,8 @@
 Objective and gradient, ours against plain eager PyTorch (channels-last, in-place ReLUs, no
 gradients of weights, the same threads), each as the C library allocates by default and with freed
 memory kept (which is how impasto's jobs run). Medians of rounds taken in turns, in one process.
-The last column is the relative distance of the gradient from float64's, at 256 px; most of it comes from activations so near 0 that rounding decides about them. The files are a photo and a
+The last column is the relative distance of the gradient from float64's, at 256 px; most of it
+comes from activations so near 0 that rounding decides about them. The files are a photo and a
 painting, or else the sample scenes.
 """
 
