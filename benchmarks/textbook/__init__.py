@@ -183,15 +183,24 @@ def exactly(backbone: Backbone, pictures: Pair, x: Tensor, *, signs: bool = Fals
     return evaluated(objective, x.double())[1]
 
 
-def interleaved(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each way, taken in turns; a first round does not count."""
+@dataclass(frozen=True)
+class Times:
+    """Seconds of several rounds: the middle one, and the fastest, which other programs on the
+    machine disturb least."""
+
+    median: float
+    fastest: float
+
+
+def interleaved(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, Times]:
+    """Seconds of each way, taken in turns; a first round does not count."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds + 1):
         for name, way in ways.items():
             begun = time.perf_counter()
             way()
             times[name].append(time.perf_counter() - begun)
-    return {name: median(found[1:]) for name, found in times.items()}
+    return {name: Times(median(found[1:]), min(found[1:])) for name, found in times.items()}
 
 
 def distance(a: Tensor, b: Tensor) -> float:
