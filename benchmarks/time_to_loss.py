@@ -37,7 +37,7 @@ from impasto.engine.pixels import PlainPixels
 from impasto.recipes import RECIPES
 
 #: Evaluations after which impasto's value is the goal, and the most that the others get for it.
-GOAL, MOST = 300, 600
+GOAL, MOST = 300, 450
 #: Factors of the objective that torch's L-BFGS is tried with; the best counts.
 SCALES = (1.0, 1e4)
 KEPT = Path(tempfile.gettempdir()) / "impasto-time-to-loss.json"
