@@ -53,6 +53,7 @@ class Step:
         steps: Of the scale.
         terms: Weighted value of each term before the step; scalar tensors.
         image: Call for the picture so far, (1, 3, H, W) in [0, 1].
+        figures: What was measured after the step besides its terms; mostly nothing.
     """
 
     scale: int
@@ -60,6 +61,7 @@ class Step:
     steps: int
     terms: Mapping[str, Tensor]
     image: Callable[[], Tensor]
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def loss(self) -> float:
@@ -105,6 +107,7 @@ class Finished:
         report: What the job found besides pictures, ready for JSON.
         tables: The same for people.
         others: Further pictures (H, W, 3), by the ending of their files' names ("-invert").
+        pages: Files of web pages that were written, that at ``path`` first.
     """
 
     image: np.ndarray
@@ -117,6 +120,7 @@ class Finished:
     report: Mapping[str, Any] = field(default_factory=dict)
     tables: tuple[Table, ...] = ()
     others: Mapping[str, np.ndarray] = field(default_factory=dict)
+    pages: tuple[str, ...] = ()
 
 
 Event = Started | ScaleStarted | Step | Saved | Finished
