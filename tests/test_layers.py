@@ -40,7 +40,17 @@ ALLOWED = {
 }
 #: Rooms whose names commands may list, besides what their row allows.
 LISTINGS = {
-    "cli": {"recipes", "backbones", "engine", "images", "samples", "losses", "filters", "networks"}
+    "cli": {
+        "native",
+        "recipes",
+        "backbones",
+        "engine",
+        "images",
+        "samples",
+        "losses",
+        "filters",
+        "networks",
+    }
 }
 
 
