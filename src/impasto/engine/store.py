@@ -80,10 +80,35 @@ class Store:
 
     def keep(self, tensor: Tensor) -> Tensor:
         """A detached copy of ``tensor``, contiguous."""
-        copy = self.empty(tensor.shape, tensor)
-        for mine, theirs in self.pieces(copy.view(-1), tensor.detach().reshape(-1)):
-            mine.copy_(theirs)
-        return copy
+        return self.joined([tensor]).view(tensor.shape)
+
+    def joined(self, tensors: Sequence[Tensor]) -> Tensor:
+        """All values of ``tensors`` in one vector, sharing memory with none of them."""
+        vector = self.empty((sum(t.numel() for t in tensors),), tensors[0])
+        offset = 0
+        for tensor in tensors:
+            flat = tensor.detach().reshape(-1)
+            for mine, theirs in self.pieces(vector[offset : offset + flat.numel()], flat):
+                mine.copy_(theirs)
+            offset += flat.numel()
+        return vector
+
+    def difference(self, a: Tensor, b: Tensor) -> Tensor:
+        """The vector ``a - b``."""
+        found = self.empty(a.shape, a)
+        for mine, p, q in self.pieces(found, a, b):
+            torch.sub(p, q, out=mine)
+        return found
+
+    def add(self, vector: Tensor, other: Tensor, factor: float) -> None:
+        """``vector += factor * other``, in place."""
+        for mine, theirs in self.pieces(vector, other):
+            mine.add_(theirs, alpha=factor)
+
+    def scale(self, vector: Tensor, factor: float) -> None:
+        """``vector *= factor``, in place."""
+        for (mine,) in self.pieces(vector):
+            mine.mul_(factor)
 
     def pieces(self, *vectors: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """The same pieces of vectors of one length, one after the other; each is let go of."""

@@ -10,7 +10,8 @@ from impasto.backbones import Backbone
 from impasto.engine import memory
 from impasto.engine.objective import Goal, Objective
 from impasto.engine.optimise import Optimiser
-from impasto.engine.tiles import TiledObjective, TiledTaps, Tiling
+from impasto.engine.tiled import TiledEyes, TiledObjective, Tiles
+from impasto.engine.tiles import Tiling
 from impasto.errors import UsageError
 from impasto.losses import LOSSES, SumLoss
 from impasto.recipes import Recipe
@@ -66,12 +67,14 @@ def objective(
     """The objective, whole or in tiles."""
     if tile is None:
         return Objective(backbone, goals, normalize_gradients=normalize_gradients)
-    return TiledObjective(backbone, goals, tile)
+    return TiledObjective(
+        backbone, goals, Tiles(tile), normalize_gradients=normalize_gradients
+    )
 
 
-def eyes(backbone: Backbone, tile: int | None) -> Backbone | TiledTaps:
+def eyes(backbone: Backbone, tile: int | None) -> Backbone | TiledEyes:
     """What makes targets: the backbone, or the same in tiles."""
-    return backbone if tile is None else TiledTaps(backbone, tile)
+    return backbone if tile is None else TiledEyes(backbone, Tiles(tile))
 
 
 def _can(recipe: Recipe, backbone: Backbone, layers: Sequence[str]) -> bool:
