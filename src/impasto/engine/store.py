@@ -21,8 +21,8 @@ from torch import Tensor
 
 from impasto.errors import ResourceError
 
-#: Values that are worked on at once: 64 MB in float32.
-PIECE = 2**24
+#: Values that are worked on at once: 16 MB in float32.
+PIECE = 2**22
 #: Size in bytes from which a tensor of a tiled run lives in a file.
 LARGE = 2**25
 #: The environment variable that says in which folder.
