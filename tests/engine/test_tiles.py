@@ -236,8 +236,8 @@ def test_features_of_other_networks(arch: str) -> None:
 def test_gradients_of_other_networks(arch: str) -> None:
     architecture = ARCHITECTURES.get(arch)
     net = architecture.build(
-        arch, architecture.random(0, thin=8, head=False), preprocessing=PREPROCESSING.get("imagenet"),
-        pooling="max", padding="zeros",
+        arch, architecture.random(0, thin=8, head=False), pooling="max", padding="zeros",
+        preprocessing=PREPROCESSING.get("imagenet"),
     ).double()  # fmt: skip
     layers = (net.nearest("relu2_1"), net.nearest("relu4_1"))
     goals = [

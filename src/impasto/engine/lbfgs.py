@@ -90,9 +90,7 @@ class LBFGS(torch.optim.Optimizer):
     def _direction(self, memory: dict[str, Any], gradient: Tensor) -> Tensor:
         """The two-loop recursion: minus the inverse Hessian's estimate times the gradient."""
         store = self._store
-        pairs = [
-            (s, y, 1 / store.dot(y, s)) for s, y in zip(memory["s"], memory["y"], strict=True)
-        ]
+        pairs = [(s, y, 1 / store.dot(y, s)) for s, y in zip(memory["s"], memory["y"], strict=True)]
         q, factors = store.keep(gradient), []
         store.scale(q, -1)
         for s, y, rho in reversed(pairs):
@@ -111,7 +109,8 @@ class LBFGS(torch.optim.Optimizer):
             absolute = sum(float(p.abs().sum()) for (p,) in self._store.pieces(gradient))
             return min(1.0, 1.0 / max(absolute, 1e-30))
         length: float = first * gradient.numel() ** 0.5
-        return length / max(self._store.dot(gradient, gradient) ** 0.5, 1e-30)
+        norm: float = self._store.dot(gradient, gradient) ** 0.5
+        return length / max(norm, 1e-30)
 
     def _move(self, direction: Tensor, rate: float) -> None:
         offset = 0

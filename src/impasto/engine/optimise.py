@@ -320,9 +320,7 @@ class Optimisation:
                 group["eps"] = self.optimiser.eps / correction**0.5
 
 
-def _make(
-    settings: Optimiser, parameters: list[Tensor], store: Store
-) -> torch.optim.Optimizer:
+def _make(settings: Optimiser, parameters: list[Tensor], store: Store) -> torch.optim.Optimizer:
     if settings.name == "adam":
         return torch.optim.Adam(
             parameters, lr=settings.lr, betas=settings.betas, eps=settings.eps, foreach=False
