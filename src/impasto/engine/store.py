@@ -14,6 +14,7 @@ import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -49,10 +50,12 @@ class Store:
         folder: Where the files are; default :func:`scratch_folder`.
     """
 
+    #: What is mapped now, by any store.
+    _maps: ClassVar[weakref.WeakSet[mmap.mmap]] = weakref.WeakSet()
+
     def __init__(self, least: int | None = None, folder: Path | None = None) -> None:
         self.least = least
         self.folder = folder
-        self._maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 
     def empty(
         self, shape: Sequence[int], like: Tensor, *, channels_last: bool = False, zero: bool = False
@@ -123,7 +126,7 @@ class Store:
         return sum(float(p @ q) for p, q in self.pieces(a, b))
 
     def release(self) -> None:
-        """Let go of the pages of all files; what was written stays written."""
+        """Let go of the pages of all stores' files; what was written stays written."""
         for mapped in tuple(self._maps):
             if hasattr(mapped, "madvise"):  # not on Windows
                 mapped.madvise(mmap.MADV_DONTNEED)

@@ -46,7 +46,7 @@ def choose(
         ResourceError: It would not fit; the hint names what would.
         UsageError: Tiles were asked for, and the network cannot be seen in tiles.
     """
-    job = _Job(recipe, backbone, layers, size)
+    job = Needs(recipe, backbone, layers, size)
     if asked not in ("auto", "off"):
         sections(backbone, layers, int(asked))
         job.check_scratch(int(asked))
@@ -64,7 +64,7 @@ def choose(
     raise job.refusal(asked, free, tile)
 
 
-class _Job:
+class Needs:
     """What a job would need at different sizes."""
 
     def __init__(
