@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 
 from impasto import images, samples
 from impasto.engine import memory
+from impasto.engine.checkpoint import load_checkpoint, save_checkpoint
 from impasto.errors import InputError, ResourceError, UsageError
 from impasto.events import Finished, Started, Step
 from impasto.images.colour import rgb_to_lab
@@ -191,6 +193,29 @@ def test_tiles_change_nothing() -> None:
     assert tiled._tile is not None and tiled._tile.size == 64
     np.testing.assert_allclose(losses(tiled), losses(whole), rtol=1e-4)
     np.testing.assert_allclose(finish(tiled).image, finish(whole).image, atol=2e-2)
+
+
+def test_tiles_with_all_in_files_stop_and_resume_exactly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tiling, "LARGE", 1)
+    monkeypatch.setattr("impasto.engine.checkpoint.LARGE", 64)
+    whole, stopped, resumed = (job(size=160, tile="64") for _ in range(3))
+    assert whole._tile is not None and whole._tile.store.least == 1
+    path, events = tmp_path / "x.checkpoint", iter(stopped.events())
+    for event in events:
+        if isinstance(event, Step) and event.scale == len(stopped.scales) - 1 and event.index == 2:
+            save_checkpoint(path, stopped.state())
+            break
+    resumed.load(load_checkpoint(path))
+    assert np.array_equal(finish(resumed).image, finish(whole).image)
+
+
+@pytest.mark.parametrize("recipe", ["strotss2019", "swd", "risser2017"])
+def test_any_recipe_runs_in_tiles(recipe: str) -> None:
+    whole, tiled = (job(size=128, recipe=recipe, tile=tile) for tile in ("off", "64"))
+    assert tiled._tile is not None
+    np.testing.assert_allclose(losses(tiled)[:2], losses(whole)[:2], rtol=1e-3)
 
 
 def test_tiles_are_chosen_where_the_whole_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
