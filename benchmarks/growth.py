@@ -64,7 +64,11 @@ def measured(size: int, tile: int | None) -> dict[str, Any]:
     photo = resize(scene, (size, size)).clamp(0, 1)
     other = photo.flip(-1)
     eyes = tiling.eyes(net, tiles)
-    goals = [goal_for(make_term(t), eyes, [other], [1.0]) for t in recipe.terms]
+    painting = resize(other, (min(size, 512),) * 2)
+    goals = [
+        goal_for(make_term(t), eyes, [painting if t.role == "style" else other], [1.0])
+        for t in recipe.terms
+    ]
     objective = tiling.objective(net, goals, tiles, normalize_gradients=False)
 
     def evaluate() -> None:

@@ -123,6 +123,7 @@ def estimate_tiled(
     *,
     maps: Iterable[str] = (),
     whole: Iterable[str] = (),
+    pictures: float = TILED_PICTURES,
 ) -> Need:
     """What a run on a picture of ``size`` (height, width) takes in tiles of ``tile`` px.
 
@@ -137,13 +138,16 @@ def estimate_tiled(
         tile: Edge of a tile of the first section.
         maps: Layers whose target is a map, such as that of content.
         whole: Layers of losses that are no sums over positions.
+        pictures: How many are held in memory.
     """
     parts, pixels = sections(backbone, layers, tile), size[0] * size[1]
     working = max(_tile_bytes(section, size) for section in parts)
     cuts = sum(_bytes_of(backbone, [s.cut]) for s in parts if s.cut is not None)
     whole_bytes = _bytes_of(backbone, whole)
     filed = 2 * cuts + _bytes_of(backbone, maps) + 3 * whole_bytes + optimiser_bytes(optimiser)
-    held = TILED_PICTURES * PLANE + WHOLE_COPIES * whole_bytes
+    held = pictures * PLANE + WHOLE_COPIES * whole_bytes
+    if optimiser.name != "lbfgs":  # torch's own keep their state in memory, and make copies
+        held += optimiser_bytes(optimiser)
     # What is too small for a file stays in memory.
     small = min(filed * pixels, 3.0 * LARGE)
     return Need(TILED_BASE + working + small + held * pixels, filed * pixels)

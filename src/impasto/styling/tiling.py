@@ -22,6 +22,8 @@ from impasto.recipes import Recipe
 #: Sizes that ``--tile auto`` tries, the fastest first, px. Larger ones are slower: their
 #: activations leave the caches, and the allocator gives them back to the system each time.
 SIZES = (256, 128)
+#: Pictures that a Laplacian pyramid, its gradient and its decoding take, in memory.
+PYRAMID = 8
 
 
 def choose(
@@ -75,6 +77,7 @@ class Needs:
         optimiser = Optimiser(**recipe.optimizer.model_dump())
         # There is one pair less than steps.
         self.optimiser = replace(optimiser, history=min(optimiser.history, max(0, steps - 1)))
+        self.pyramid = recipe.pixels == "laplacian"
         losses = [(LOSSES.get(t.loss), t.layers) for t in recipe.terms if t.weight]
         sums = [(c, n) for c, n in losses if issubclass(c, SumLoss)]
         self.maps = {n for c, names in sums if c.aligned for n in names} - {IMAGE}
@@ -98,6 +101,7 @@ class Needs:
             tile,
             maps=self.maps,
             whole=self.wholes,
+            pictures=memory.TILED_PICTURES + PYRAMID * self.pyramid,
         )
 
     def largest_tile(self, free: float) -> int | None:
