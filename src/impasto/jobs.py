@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from impasto.images import Picture
     from impasto.records import Log
 
-#: Seconds between checkpoints while a job runs.
+#: Seconds between checkpoints while a job runs; longer where one takes more than a twentieth.
 CHECKPOINT_SECONDS = 60.0
 #: Longest file name that common file systems take, in bytes, less what ``.part`` needs.
 NAME_BYTES = 255 - len(".part")
@@ -183,7 +183,7 @@ def run(
     job = prepare(spec, output, sources)
     log = _log(output)
     begun = saved = time.monotonic()
-    done = False
+    done, pause = False, CHECKPOINT_SECONDS
     try:
         for event in job.events():
             if isinstance(event, Finished):
@@ -196,9 +196,11 @@ def run(
             yield event
             if isinstance(event, Step):
                 yield from _numbered(output, event)
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    _save_checkpoint(job, spec, output)
+                if time.monotonic() - saved > pause:
                     saved = time.monotonic()
+                    _save_checkpoint(job, spec, output)
+                    took, saved = time.monotonic() - saved, time.monotonic()
+                    pause = CHECKPOINT_SECONDS * max(1.0, took / 3)
     except (GeneratorExit, Diverged):
         if job.begun and not done:
             finished = job.finished(time.monotonic() - begun, complete=False)
