@@ -28,13 +28,17 @@ ALLOWED = {
     "testing": GROUND | {"losses", "backbones"},
     "records": GROUND,
     "plots": GROUND | {"records"},
+    "estimate": set(),
     "jobs": GROUND | {"specs", "images", "engine", "records", "plots"},
     "api": GROUND | {"specs", "images", "jobs"},
-    "cli": GROUND | {"specs", "jobs"},
-    "studio": GROUND | {"specs", "jobs"},
+    "cli": GROUND | {"specs", "jobs", "estimate"},
+    "studio": GROUND | {"specs", "jobs", "estimate"},
 }
 #: Rooms whose names commands may list, besides what their row allows.
-LISTINGS = {"cli": {"recipes", "backbones", "engine", "images", "samples", "losses", "filters"}}
+LISTINGS = {
+    "cli": {"recipes", "backbones", "engine", "images", "samples", "losses", "filters"},
+    "studio": {"recipes", "backbones", "images", "samples", "filters", "records"},
+}
 
 
 def rooms() -> dict[str, list[Path]]:

@@ -136,7 +136,11 @@ def reader(max_pixels: int, sources: Mapping[str, Any]) -> Read:
 
 
 def run(
-    spec: Spec, output: OutputSpec | None = None, sources: Mapping[str, Any] | None = None
+    spec: Spec,
+    output: OutputSpec | None = None,
+    sources: Mapping[str, Any] | None = None,
+    *,
+    checkpoint_seconds: float | None = None,
 ) -> Iterator[Event]:
     """Do what ``spec`` asks, as events; the picture is saved before the last one.
 
@@ -147,11 +151,13 @@ def run(
         spec: The request.
         output: Where to; without, nothing is written and the last event carries the picture.
         sources: As for :func:`prepare`.
+        checkpoint_seconds: Least time between two checkpoints (:data:`CHECKPOINT_SECONDS`).
 
     Raises:
         ImpastoError: Bad input, missing weights, not enough memory ... before any heavy work.
     """
     output = output or OutputSpec.build()
+    pause = CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
     job = prepare(spec, output, sources)
     log = _log(output)
     begun = saved = time.monotonic()
@@ -168,7 +174,7 @@ def run(
             yield event
             if isinstance(event, Step):
                 yield from _numbered(output, event)
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                if time.monotonic() - saved > pause:
                     _save_checkpoint(job, spec, output)
                     saved = time.monotonic()
     except (GeneratorExit, Diverged):

@@ -30,6 +30,10 @@ _MESSAGES = {
 }
 #: Marks a field whose items are files: a list of them takes every word up to the next option.
 FILES: dict[str, JsonValue] = {"files": True}
+#: Marks a field that is a picture, or whose items are.
+PICTURE: dict[str, JsonValue] = {"picture": True}
+#: Marks a field that is a picture or a word.
+PICTURE_OR_WORD: dict[str, JsonValue] = {"picture": "or word"}
 #: Marks a field whose items are settings, ``key=value``.
 SETTINGS: dict[str, JsonValue] = {"settings": True}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from impasto.specs.base import Spec
+from impasto.specs.base import PICTURE, Spec
 
 #: In place of a list of layers: every one, also those inside blocks.
 ALL = "all"
@@ -15,7 +15,9 @@ NONE = "none"
 class InspectSpec(Spec):
     """What a network sees in a picture: a sheet of its feature maps, and the numbers behind it."""
 
-    image: str = Field(description="The picture; - reads standard input.")
+    image: str = Field(
+        description="The picture; - reads standard input.", json_schema_extra=PICTURE
+    )
     backbone: str | None = Field(
         None, description="The network that is looked into; see `impasto backbones`."
     )
