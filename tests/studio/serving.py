@@ -53,7 +53,7 @@ class Studio:
         return f"http://127.0.0.1:{self.port}"
 
     def new_client(self, **more: Any) -> httpx.Client:
-        client = httpx.Client(base_url=self.base, timeout=60, **more)
+        client = httpx.Client(base_url=self.base, timeout=200, **more)
         token = self.settings.get("token")
         if token is None:
             deadline = time.monotonic() + 20

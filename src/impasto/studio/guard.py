@@ -28,6 +28,8 @@ READS = frozenset({"GET", "HEAD"})
 #: What can be seen without the token where one was set: the door, and what it is made of.
 OPEN_PATHS = ("/", "/static/")
 UPLOADS = "/api/uploads"
+#: Most bytes of all headers of a request.
+HEADER_BYTES = 16_384
 
 HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
@@ -101,6 +103,8 @@ class Guard:
 
     def _check(self, scope: Scope) -> None:
         headers = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in scope["headers"]]
+        if sum(len(k) + len(v) for k, v in headers) > HEADER_BYTES:
+            raise Refused(431, f"headers may have {HEADER_BYTES} bytes")
         host = self._host(headers)
         _check_origin(headers, host)
         method = scope["method"]

@@ -11,8 +11,8 @@ from pathlib import Path
 from impasto.errors import ImpastoError, UsageError
 from impasto.studio.config import EVERYWHERE, TOKEN_LENGTH, Settings
 
-#: Most connections at once, and the longest header of a request in bytes.
-CONNECTIONS, HEADER = 1000, 32_768
+#: Most connections at once.
+CONNECTIONS = 1000
 
 
 def default_root() -> Path:
@@ -59,6 +59,7 @@ def serve(settings: Settings, announce: Callable[[str], None] = lambda _: None) 
             f"the studio needs {error.name}", hint="pip install 'impasto[studio]'"
         ) from None
     from impasto.studio.app import create_app
+    from impasto.studio.guard import HEADER_BYTES
 
     bell = _listening(settings)
     settings = replace(settings, port=bell.getsockname()[1])
@@ -74,7 +75,7 @@ def serve(settings: Settings, announce: Callable[[str], None] = lambda _: None) 
             date_header=False,
             proxy_headers=False,
             limit_concurrency=CONNECTIONS,
-            h11_max_incomplete_event_size=HEADER,
+            h11_max_incomplete_event_size=HEADER_BYTES,
             timeout_keep_alive=20,
             timeout_graceful_shutdown=3,
         )
