@@ -20,12 +20,12 @@ from impasto.studio.child import Line
 
 from .serving import Studio, png, serving
 
-PAINT = {"size": 48, "quality": "draft", "iterations": 60}
+PAINT = {"size": 48, "quality": "draft", "iterations": 16}
 
 
 @pytest.fixture
 def own(tmp_path):
-    with serving(tmp_path / "s", checkpoint_seconds=0.05, preview_seconds=0.1) as studio:
+    with serving(tmp_path / "s", checkpoint_seconds=0.1, preview_seconds=0.5) as studio:
         studio.photo, studio.painting = studio.upload(png(64, 48)), studio.upload(png(64, 64, 1))
         yield studio
 
@@ -58,23 +58,23 @@ def check_whole(studio: Studio, job: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_a_worker_that_is_killed_is_replaced(own: Studio, tmp_path):
-    job = painted(own, iterations=200)
-    own.until_step(job, 12)
+    job = painted(own, iterations=60)
+    own.until_step(job, 8)
     for pid in children(own):
         os.kill(pid, signal.SIGKILL)
     done = own.wait(job, "done", "failed")
     check_whole(own, done, tmp_path)
     begun = [json.loads(line) for line in _log(own, job)]
-    assert len(begun) == 200
+    assert len(begun) == 60
 
 
 def test_a_server_that_is_killed_goes_on(own: Studio, tmp_path):
-    first = painted(own, iterations=200)
+    first = painted(own, iterations=60)
     second = painted(own, seed=1)
     key = {"idempotency-key": str(uuid.uuid4())}
     body = {"verb": "filter", "spec": {"name": "posterise", "image": own.photo}}
     third = own.client.post("/api/jobs", json=body, headers=key).json()["id"]
-    own.until_step(first, 12)
+    own.until_step(first, 8)
     own.kill()
     own.start()
     assert own.client.post("/api/jobs", json=body, headers=key).json()["id"] == third
@@ -86,8 +86,9 @@ def test_a_server_that_is_killed_goes_on(own: Studio, tmp_path):
     assert own.wait(third)["state"] == "done"
 
 
+@pytest.mark.slow
 def test_an_orderly_end_goes_on_too(own: Studio, tmp_path):
-    job = painted(own, iterations=400)
+    job = painted(own, iterations=120)
     own.until_step(job, 10)
     assert own.stop() == 0
     assert jobs.checkpoint_path(str(own.root / "jobs" / job / worker.OUTPUT)).exists()
@@ -95,6 +96,7 @@ def test_an_orderly_end_goes_on_too(own: Studio, tmp_path):
     check_whole(own, own.wait(job, "done", "failed"), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_wish_to_stop_outlives_the_server(own: Studio):
     job = painted(own, iterations=5000)
     own.until_step(job, 12)
@@ -132,6 +134,7 @@ def test_between_file_written_and_row_committed(own: Studio, tmp_path):
     base.close()
 
 
+@pytest.mark.slow
 def test_a_job_that_always_ends_its_process_fails(own: Studio):
     """Three times without progress; the next job runs."""
     job = painted(own, iterations=5000)
@@ -149,8 +152,9 @@ def test_a_job_that_always_ends_its_process_fails(own: Studio):
     assert own.wait(quick)["state"] == "done"
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_costs_no_job(own: Studio, tmp_path):
-    job = painted(own, iterations=300)
+    job = painted(own, iterations=60)
     own.until_step(job, 10)
     own.kill()
     path = jobs.checkpoint_path(str(own.root / "jobs" / job / worker.OUTPUT))

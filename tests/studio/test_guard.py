@@ -290,5 +290,3 @@ def test_deep_json_and_long_json_are_refused(studio: Studio):
         assert answer.status_code in (400, 422), text[:20]
     big = b'{"verb": "filter", "spec": {"name": "' + b"x" * 1_100_000 + b'"}}'
     assert studio.client.post("/api/jobs", content=big, headers=kind).status_code == 413
-
-

@@ -113,9 +113,7 @@ def test_stopping_keeps_the_picture_and_going_on_ends_it(studio: Studio, photo, 
 
 def test_a_result_can_be_gone_on_from_at_a_larger_size(studio: Studio, painted, photo, painting):
     small = studio.job(painted["job"]["id"])["result"]
-    job = studio.add(
-        "stylize", content=photo, style=[painting], size=64, iterations=2, init=small
-    )
+    job = studio.add("stylize", content=photo, style=[painting], size=64, iterations=2, init=small)
     done = studio.wait(job["id"])
     assert done["state"] == "done"
     about = studio.client.get(f"/api/pictures/{done['result']}/about").json()
@@ -203,8 +201,9 @@ def test_the_oldest_go_when_there_are_too_many(tmp_path):
 
 
 def test_a_job_over_its_time_is_stopped_and_kept(tmp_path):
-    with serving(tmp_path, limits={"wall": 4}) as studio:
+    with serving(tmp_path, limits={"wall": 5}) as studio:
         photo, painting = studio.upload(png(64, 64)), studio.upload(png(64, 64, 1))
+        studio.wait(studio.add("filter", name="posterise", image=photo)["id"])  # torch is loaded
         job = studio.add("stylize", content=photo, style=[painting], size=48, iterations=100_000)
         done = studio.wait(job["id"])
         assert (done["state"], done["resumable"]) == ("stopped", True)

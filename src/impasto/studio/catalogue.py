@@ -41,10 +41,19 @@ def recipes() -> Rows:
             "paper": recipe.paper,
             "size": recipe.size,
             "instant": is_instant(recipe),
+            "style_weight": style_weight(recipe),
+            "qualities": list(recipe.schedule.steps),
             "example": example("recipes", name),
         }
         for name, recipe in RECIPES
     ]
+
+
+def style_weight(recipe: Any) -> float | None:
+    """What the strength of the painting is without a word of the client, here and now."""
+    own = {recipe.backbone, *recipe.twins} & {row["name"] for row in backbones()}
+    terms = recipe.terms if own or recipe.stand_in is None else recipe.stand_in.terms
+    return next((term.weight for term in terms if term.role == "style"), None)
 
 
 def is_instant(recipe: Any) -> bool:

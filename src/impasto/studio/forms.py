@@ -26,9 +26,9 @@ PICTURES = re.compile(
 MODELS = re.compile(r"model|checkpoint")
 #: Fields that are shown at once; the rest is folded away.
 DIALS = {
-    *("name", "recipe", "size", "quality", "style_weight", "style_scale", "colors", "alpha"),
+    *("name", "recipe", "size", "quality", "style_weight", "style_scale", "colors"),
     *("layer", "layers", "channel", "class", "classes", "neuron", "octaves", "scale", "set"),
-    *("maps", "invert", "gram", "seamless", "iterations", "width", "height"),
+    *("maps", "invert", "gram", "seamless", "width", "height"),
 }
 #: Fields that mean something to whoever runs the server only.
 HIDDEN = frozenset({"device", "tile"})
