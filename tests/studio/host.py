@@ -1,4 +1,4 @@
-"""Runs a studio with settings from the command line, as JSON: ``python host.py '{"root": ...}'``."""
+"""Runs a studio with settings from the command line: ``python host.py '{"root": "/tmp/x"}'``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from impasto.studio.server import serve
 def main(values: dict[str, Any]) -> None:
     limits = Limits(**values.pop("limits", {}))
     root = Path(values.pop("root"))
-    serve(Settings(root=root, limits=limits, **values), lambda a: print(a, flush=True))
+    serve(Settings(root=root, limits=limits, **values), announce)
+
+
+def announce(address: str) -> None:
+    sys.stdout.write(address + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

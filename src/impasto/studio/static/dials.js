@@ -60,23 +60,26 @@ export function toggle(field, changed) {
 export function slider(field, changed) {
   const whole = field.kind === "integer";
   const step = whole ? 1 : (field.high - field.low) / 100;
-  const shown = h("output", {}, String(field.default));
+  const shown = h("output", {});
   const input = h("input", { type: "range", min: String(field.low), max: String(field.high), step: String(step), id: unique("field") });
-  input.value = String(field.default);
+  let exact; // the slider itself knows only its own steps
+  const set = (value) => {
+    exact = value ?? field.default;
+    input.value = String(exact);
+    shown.textContent = String(exact);
+  };
+  set();
   input.addEventListener("input", () => {
-    shown.textContent = String(Number(Number(input.value).toFixed(3)));
+    exact = Number(Number(input.value).toFixed(4));
+    shown.textContent = String(exact);
     changed();
   });
   return {
     root: labelled(field, input, shown),
     get value() {
-      const found = Number(input.value);
-      return found === field.default ? undefined : found;
+      return exact === field.default ? undefined : exact;
     },
-    set: (value) => {
-      input.value = String(value ?? field.default);
-      shown.textContent = String(value ?? field.default);
-    },
+    set,
   };
 }
 
@@ -120,28 +123,32 @@ export function factor(field, changed, { low, high, ends, base = () => 1, list =
   const shown = h("output", {}, "× 1");
   const input = h("input", { type: "range", min: "-100", max: "100", step: "1", id: unique("field") });
   input.value = "0";
+  let given; // by settings that were put back; the slider itself knows only its own steps
   const times = () => {
     const part = Number(input.value) / 100;
     return part < 0 ? low ** -part : high ** part;
   };
-  const show = () => (shown.textContent = `× ${Number(times().toPrecision(2))}`);
+  const show = (text) => (shown.textContent = text ?? `× ${Number(times().toPrecision(2))}`);
   input.addEventListener("input", () => {
+    given = undefined;
     show();
     changed();
   });
   return {
     root: h("div", { class: "row" }, h("label", { class: "label", for: input.id }, fieldName(field.name), shown), input, h("div", { class: "ends" }, h("span", {}, ends[0]), h("span", {}, ends[1]))),
     get value() {
+      if (given !== undefined) return given;
       if (input.value === "0" || base() === null) return undefined;
       const found = Number((times() * base()).toPrecision(3));
       return list ? [found] : found;
     },
     set: (value) => {
-      const found = (list ? value?.[0] : value) ?? base();
-      const ratio = found / (base() ?? found);
+      given = value ?? undefined;
+      const first = list ? value?.[0] : value;
+      const ratio = (first ?? base() ?? 1) / (base() ?? first ?? 1);
       const part = ratio < 1 ? -Math.log(ratio) / Math.log(low) : Math.log(ratio) / Math.log(high);
-      input.value = String(Math.max(-100, Math.min(100, Math.round(part * 100))));
-      show();
+      input.value = String(Math.max(-100, Math.min(100, Math.round((part || 0) * 100))));
+      show(list && value?.length > 1 ? value.join(", ") : undefined);
     },
   };
 }
