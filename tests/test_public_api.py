@@ -56,7 +56,7 @@ def test_inventory_of_rooms():
         *("Event", "Finished", "Saved", "ScaleStarted", "Started", "Step", "Table")
     ]
     assert importlib.import_module("impasto.specs").__all__ == [
-        *("FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec")
+        *("FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec", "TrainSpec")
     ]
 
 
