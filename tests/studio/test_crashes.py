@@ -20,6 +20,7 @@ from impasto.studio.child import Line
 
 from .serving import Studio, png, serving
 
+OUTPUT = "out.png"
 PAINT = {"size": 48, "quality": "draft", "iterations": 16}
 
 
@@ -91,7 +92,7 @@ def test_an_orderly_end_goes_on_too(own: Studio, tmp_path):
     job = painted(own, iterations=120)
     own.until_step(job, 10)
     assert own.stop() == 0
-    assert jobs.checkpoint_path(str(own.root / "jobs" / job / worker.OUTPUT)).exists()
+    assert jobs.checkpoint_path(str(own.root / "jobs" / job / OUTPUT)).exists()
     own.start()
     check_whole(own, own.wait(job, "done", "failed"), tmp_path)
 
@@ -118,7 +119,7 @@ def test_between_file_written_and_row_committed(own: Studio, tmp_path):
     folder = own.root / "jobs" / job
     base = __import__("sqlite3").connect(own.root / "studio.sqlite")
     for outcome in (True, False):
-        (folder / worker.OUTPUT).write_bytes(picture)
+        (folder / OUTPUT).write_bytes(picture)
         if outcome:
             kept = {"complete": True, "picture": True, "checkpoint": False, "notes": []}
             (folder / worker.OUTCOME).write_text(json.dumps(kept | {"seconds": 1.0}))
@@ -157,7 +158,7 @@ def test_a_damaged_checkpoint_costs_no_job(own: Studio, tmp_path):
     job = painted(own, iterations=60)
     own.until_step(job, 10)
     own.kill()
-    path = jobs.checkpoint_path(str(own.root / "jobs" / job / worker.OUTPUT))
+    path = jobs.checkpoint_path(str(own.root / "jobs" / job / OUTPUT))
     path.write_bytes(b"damaged")
     own.start()
     done = own.wait(job, "done", "failed")

@@ -41,6 +41,7 @@ def recipes() -> Rows:
             "paper": recipe.paper,
             "size": recipe.size,
             "instant": is_instant(recipe),
+            "texture": all(term.role != "content" for term in recipe.terms),
             "style_weight": style_weight(recipe),
             "qualities": list(recipe.schedule.steps),
             "example": example("recipes", name),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import shutil
 import threading
 import time
 import uuid
@@ -18,7 +19,7 @@ from typing import Any
 
 from impasto import jobs
 from impasto.errors import ImpastoError, ResourceError, UsageError
-from impasto.studio import worker
+from impasto.studio import forms, worker
 from impasto.studio.child import Child, Ended, Message
 from impasto.studio.config import Settings
 from impasto.studio.hub import Hub
@@ -32,6 +33,8 @@ JOBS_PER_WORKER, IDLE_BYTES = 1000, 3_000_000_000
 #: Of the ids of results, which follow from their job and content.
 _RESULTS = uuid.UUID("5f5e1a0c-2b0a-4c55-9f0e-6d0f4a9b7c11")
 _LISTEN = 0.5
+#: In the folder of a job: folders of pictures.
+FOLDERS = "folders"
 
 
 @dataclass
@@ -221,6 +224,7 @@ class Crew:
         folder = self._vault.job(job.id)
         folder.mkdir(exist_ok=True)
         names = {}
+        shutil.rmtree(folder / FOLDERS, ignore_errors=True)
         for picture_id in self.pictures_of(job):
             row = self._store.picture(picture_id)
             if row is None:
@@ -232,10 +236,23 @@ class Crew:
             "job": job.id,
             "folder": str(folder),
             "verb": job.verb,
-            "spec": with_names(job.spec, names),
+            "output": worker.output_of(job.verb),
+            "spec": self._with_folders(job, folder, names),
             "pause": self._settings.checkpoint_seconds,
             "preview": self._settings.preview_seconds,
         }
+
+    def _with_folders(self, job: JobRow, place: Path, names: dict[str, str]) -> dict[str, Any]:
+        """The request with names of files; pictures of a field that wants a folder are in one."""
+        spec: dict[str, Any] = with_names(job.spec, names)
+        for entry in forms.form(job.verb).fields:
+            if entry.kind == "folder" and spec.get(entry.name):
+                inner = place / FOLDERS / entry.name
+                inner.mkdir(parents=True)
+                for name in spec[entry.name]:
+                    link_or_copy(place / name, inner / name)
+                spec[entry.name] = [f"{FOLDERS}/{entry.name}"]
+        return spec
 
     def pictures_of(self, job: JobRow) -> list[str]:
         """Ids of the pictures in the request of a job."""
@@ -305,7 +322,7 @@ class Crew:
 
     def _keeps_something(self, job: JobRow) -> bool:
         folder = self._vault.job(job.id)
-        return (folder / jobs.checkpoint_path(worker.OUTPUT)).exists()
+        return (folder / jobs.checkpoint_path(worker.output_of(job.verb))).exists()
 
     def _settle(self, job: JobRow) -> None:
         """Take over what a worker has left: pictures and state in one transaction."""
@@ -334,7 +351,7 @@ class Crew:
     def _adopted(self, job: JobRow, folder: Path, outcome: dict[str, Any]) -> list[PictureRow]:
         if not outcome["picture"]:
             return []
-        paths = [("result", folder / worker.OUTPUT)]
+        paths = [("result", folder / worker.output_of(job.verb))]
         paths += [(name, folder / Path(file).name) for name, file in outcome.get("others", [])]
         return [self._adopt(job, role, path) for role, path in paths]
 
@@ -347,8 +364,8 @@ class Crew:
             sha256=kept.sha256,
             ending=kept.ending,
             bytes=kept.size,
-            kind="result",
-            name=role,
+            kind="model" if kept.ending == "safetensors" else "result",
+            name=role if role != "result" else f"{job.verb} № {job.number}",
             width=width,
             height=height,
             created=time.time(),
@@ -360,8 +377,9 @@ class Crew:
         folder = self._vault.job(job.id)
         rows = []
         with contextlib.suppress(OSError, ImpastoError, ValueError):
-            if (folder / worker.OUTPUT).exists():
-                rows = [self._adopt(job, "result", folder / worker.OUTPUT)]
+            made = folder / worker.output_of(job.verb)
+            if made.exists():
+                rows = [self._adopt(job, "result", made)]
         changes = {
             "state": "failed",
             "wanted": "",
@@ -377,8 +395,11 @@ class Crew:
         """Of a finished job its losses stay; then the quota is looked at."""
         current = self._store.job(job.id)
         if current is not None and current.state == "done":
+            kept = (worker.PREVIEW,) if worker.output_of(job.verb) != "out.png" else ()
             for path in self._vault.job(job.id).iterdir():
-                if path.name != worker.LOSSES:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.name not in (worker.LOSSES, *kept):
                     path.unlink(missing_ok=True)
         limits = self._settings.limits
         for old in self._store.overdue(limits.history, limits.history_bytes):

@@ -19,17 +19,23 @@ from typing import Any
 from impasto import jobs
 from impasto.errors import InputError, UsageError
 
+#: Kinds of fields that hold what was brought, and nothing else.
+THINGS = ("picture", "pictures", "folder", "model")
 #: Names of fields that are pictures, or models, where the spec does not say so.
 PICTURES = re.compile(
     r"(content|style|image|photo|picture|painting|exemplar|reference|guide|keep|target|\w*mask)s?"
 )
 MODELS = re.compile(r"model|checkpoint")
+#: Names of fields that are folders of pictures.
+FOLDERS = re.compile(r"photos|folders?")
 #: Fields that are shown at once; the rest is folded away.
 DIALS = {
     *("name", "recipe", "size", "quality", "style_weight", "style_scale", "colors"),
     *("layer", "layers", "channel", "class", "classes", "neuron", "octaves", "scale", "set"),
     *("maps", "invert", "gram", "seamless", "width", "height"),
 }
+#: Most pictures in a folder.
+FOLDER_MOST = 500
 #: Fields that mean something to whoever runs the server only.
 HIDDEN = frozenset({"device", "tile"})
 _WORD = re.compile(r"[^\x00-\x1f\x7f/\\]{0,1000}")
@@ -46,7 +52,8 @@ class Field:
 
     Attributes:
         name: In the request.
-        kind: ``picture``, ``pictures``, ``start`` (a picture or a word), ``model``, ``choice``,
+        kind: ``picture``, ``pictures``, ``folder`` (any number of pictures), ``start`` (a picture,
+            a model or a word), ``model``, ``choice``,
             ``switch``, ``integer``, ``number``, ``numbers``, ``words``, ``settings`` or ``text``.
         help: One line.
         required: There is no default.
@@ -81,11 +88,13 @@ class Form:
     Attributes:
         verb: What it does.
         help: One line.
+        product: What comes out: ``picture`` or ``model``.
         fields: In order.
     """
 
     verb: str
     help: str
+    product: str = "picture"
     fields: tuple[Field, ...] = field(default_factory=tuple)
 
     def view(self) -> dict[str, Any]:
@@ -108,7 +117,7 @@ def form(verb: str) -> Form:
         for name, entry in schema["properties"].items()
         if name not in HIDDEN
     )
-    return Form(verb, inspect.cleandoc(model.__doc__ or "").split("\n\n")[0], fields)
+    return Form(verb, inspect.cleandoc(model.__doc__ or "").split("\n\n")[0], model.product, fields)
 
 
 def _field(name: str, entry: dict[str, Any], required: bool) -> Field:
@@ -125,9 +134,9 @@ def _field(name: str, entry: dict[str, Any], required: bool) -> Field:
         above=above,
         high=plain.get("maximum", plain.get("exclusiveMaximum")),
         least=plain.get("minItems", 0),
-        most=plain.get("maxItems"),
+        most=FOLDER_MOST if kind == "folder" else plain.get("maxItems"),
         choices=tuple(str(c) for c in plain.get("enum", ())),
-        dial=required or kind in ("picture", "pictures", "model") or name in DIALS,
+        dial=required or kind in THINGS or name in DIALS,
     )
 
 
@@ -148,8 +157,10 @@ def _kind(name: str, entry: dict[str, Any], plain: dict[str, Any]) -> str:
 
 def _text_kind(name: str, entry: dict[str, Any], many: bool) -> str:
     mark = entry.get("picture")
-    if mark == "or word":
+    if mark == "or word" or name == "init":
         return "start"
+    if many and (entry.get("folder") or FOLDERS.fullmatch(name)):
+        return "folder"
     if mark or entry.get("files") or PICTURES.fullmatch(name):
         return "pictures" if many else "picture"
     if entry.get("model") or MODELS.fullmatch(name):
@@ -192,14 +203,14 @@ def checked(verb: str, request: dict[str, Any], known: Known) -> tuple[dict[str,
 def _is_picture(name: str, kind: str, text: str, known: Known) -> bool:
     """Whether ``text`` is one of our pictures; words are checked to be nothing but words."""
     shown = name.replace("_", "-")
-    if kind in ("picture", "pictures", "model", "start") and _is_id(text):
+    if kind in (*THINGS, "start") and _is_id(text):
         found = known(text)
         if found is None:
             raise InputError(f"{shown}: this picture is not here any more", hint="bring it again")
-        if (found == "model") != (kind == "model"):
+        if kind != "start" and (found == "model") != (kind == "model"):
             raise InputError(f"{shown} takes a {'model' if kind == 'model' else 'picture'}")
         return True
-    if kind in ("picture", "pictures", "model"):
+    if kind in THINGS:
         raise UsageError(f"{shown} must be a picture that was uploaded", hint="upload it first")
     if not is_word(text):
         raise UsageError(f"{shown} may not name a file", hint="upload it and use its id")

@@ -72,7 +72,7 @@ def uploads(
 @router.delete("/uploads/{picture_id}", status_code=204, responses=only(404, 409))
 def remove_upload(house: TheHouse, picture_id: PictureId) -> None:
     """Remove a picture that no job uses."""
-    if found(house, picture_id).kind == "result":
+    if found(house, picture_id).job is not None:
         raise Refused(409, "this is the result of a job", "remove the job")
     try:
         row = house.store.remove_picture(str(picture_id))
@@ -131,8 +131,10 @@ async def result(
 ) -> Response:
     """A result at its full size, with its settings inside where the format can hold them."""
     row = await asyncio.to_thread(found, house, picture_id)
-    if row.kind != "result":
+    if row.job is None:
         raise Refused(404, "this is no result")
+    if row.kind == "model" and format is not None:
+        raise Refused(404, "a model has no other format")
     ending = format or row.ending
     response = _kept(
         await house.converted(row, ending), FORMATS.get(ending, "application/octet-stream")

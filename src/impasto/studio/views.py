@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from impasto import jobs
 from impasto.studio.store import HELD, OPEN, JobRow, PictureRow
 
 Json = dict[str, Any]
@@ -63,7 +64,8 @@ class JobView(Shape):
     started: float | None
     finished: float | None
     seconds: float
-    result: str | None = Field(description="Id of the picture.")
+    product: str = Field(description="picture or model")
+    result: str | None = Field(description="Id of the picture or model.")
     others: list[dict[str, str]] = Field(description="Further pictures, by name.")
     report: Json
     notes: list[str]
@@ -93,6 +95,7 @@ def job_view(job: JobRow, ahead: int = 0) -> Json:
         started=job.started,
         finished=job.finished if job.state not in OPEN else None,
         seconds=round(job.seconds, 3),
+        product=jobs.spec_type(job.verb).product,
         result=job.result,
         others=job.others,
         report=job.report,

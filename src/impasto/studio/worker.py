@@ -31,13 +31,14 @@ from impasto.studio.vault import write_whole
 if TYPE_CHECKING:
     from torch import Tensor
 
-OUTPUT, OUTCOME, LOSSES, PREVIEW, LOCK = (
-    "out.png",
+OUTCOME, LOSSES, PREVIEW, LOCK = (
     "outcome.json",
     "losses.jsonl",
     "preview.webp",
     "lock",
 )
+#: The result, by what a verb makes.
+OUTPUTS = {"picture": "out.png", "model": "out.safetensors"}
 #: Longest side of a preview, px.
 PREVIEW_SIDE = 1024
 #: Least seconds between two messages about steps.
@@ -45,6 +46,11 @@ STEP_SECONDS = 0.15
 #: Seconds in which another process may let go of a job, and in which this one has to.
 HANDOVER = 20.0
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
+
+
+def output_of(verb: str) -> str:
+    """The name of what a verb makes, in the folder of its job."""
+    return OUTPUTS[jobs.spec_type(verb).product]
 
 
 class Stops:
@@ -106,7 +112,7 @@ def _work(request: dict[str, Any], line: Line, stops: Stops) -> None:
             line.say(kind="done")
     except Exception as error:  # whatever a job raises is that job's end, not ours
         known = explain(error)
-        line.say(kind="failed", error=known, picture=Path(OUTPUT).exists())
+        line.say(kind="failed", error=known)
 
 
 def explain(error: Exception) -> dict[str, Any]:
@@ -139,7 +145,7 @@ def _run(request: dict[str, Any], teller: Teller, stops: Stops) -> dict[str, Any
         if stops.asked(request["job"]) and (saveable or not resumed):
             events.close()  # type: ignore[attr-defined]
             break
-    kept = jobs.checkpoint_path(OUTPUT).exists()
+    kept = jobs.checkpoint_path(teller.output).exists()
     return _kept(complete=False, checkpoint=kept, teller=teller)
 
 
@@ -149,13 +155,14 @@ def _finished_before(teller: Teller) -> dict[str, Any] | None:
     Only of jobs that take steps: what the others find beside the picture is lost, but they are
     quickly done again.
     """
-    if jobs.checkpoint_path(OUTPUT).exists() or not (
-        Path(OUTPUT).exists() and Path(LOSSES).exists()
-    ):
+    made = Path(teller.output)
+    if jobs.checkpoint_path(teller.output).exists() or made.suffix != ".png":
+        return None
+    if not (made.exists() and Path(LOSSES).exists()):
         return None
     from impasto import images
 
-    record = images.read_metadata(OUTPUT)
+    record = images.read_metadata(made)
     if record is None or record.get("complete") is not True:
         return None
     others = [[p.stem.removeprefix("out-"), p.name] for p in sorted(Path().glob("out-*.png"))]
@@ -165,7 +172,7 @@ def _finished_before(teller: Teller) -> dict[str, Any] | None:
 def _kept(*, complete: bool, checkpoint: bool, teller: Teller) -> dict[str, Any]:
     return {
         "complete": complete,
-        "picture": Path(OUTPUT).exists(),
+        "picture": Path(teller.output).exists(),
         "checkpoint": checkpoint,
         "notes": teller.notes,
         "seconds": teller.seconds,
@@ -174,13 +181,13 @@ def _kept(*, complete: bool, checkpoint: bool, teller: Teller) -> dict[str, Any]
 
 def _begin(spec: Spec, request: dict[str, Any], teller: Teller) -> tuple[Iterator[Event], bool]:
     """The events of the job: from its checkpoint where there is one that fits."""
-    if jobs.checkpoint_path(OUTPUT).exists():
+    if jobs.checkpoint_path(teller.output).exists():
         events = jobs.run(spec, _output(spec, resume=True), checkpoint_seconds=request["pause"])
         try:
             first = next(events)
         except (InputError, UsageError):
             teller.notes.append("its checkpoint could not be used; it began anew")
-            jobs.checkpoint_path(OUTPUT).unlink(missing_ok=True)
+            jobs.checkpoint_path(teller.output).unlink(missing_ok=True)
         else:
             return _after(first, events), True
     again = jobs.run(spec, _output(spec, resume=False), checkpoint_seconds=request["pause"])
@@ -199,13 +206,18 @@ def _after(first: Event, rest: Iterator[Event]) -> Iterator[Event]:
 def _output(spec: Spec, *, resume: bool) -> OutputSpec:
     log = None if "log" in spec.without else LOSSES
     return OutputSpec.build(
-        output=OUTPUT, force=True, resume=resume and "resume" not in spec.without, log=log
+        output=OUTPUTS[spec.product],
+        force=True,
+        resume=resume and "resume" not in spec.without,
+        log=log,
     )
 
 
 def _outcome(event: Finished, teller: Teller) -> dict[str, Any]:
     return _kept(complete=event.complete, checkpoint=False, teller=teller) | {
-        "others": [[name.strip("-"), str(jobs.other_path(OUTPUT, name))] for name in event.others],
+        "others": [
+            [name.strip("-"), str(jobs.other_path(teller.output, name))] for name in event.others
+        ],
         "report": dict(event.report),
         "tables": [
             {"title": t.title, "columns": list(t.columns), "rows": [list(r) for r in t.rows]}
@@ -220,11 +232,16 @@ class Teller:
     Args:
         line: To the server.
         request: The job.
+
+    Attributes:
+        output: Name of the result.
+        notes: What a person should know.
     """
 
     def __init__(self, line: Line, request: dict[str, Any]) -> None:
         self._line = line
         self._pause: float = request["preview"]
+        self.output: str = request["output"]
         self._estimate = Estimate(())
         self._rows: list[dict[str, float]] = []
         self._told = self._drawn = 0.0

@@ -64,6 +64,7 @@ class Studio {
   }
 
   turn() {
+    if (this.viewer.brush) this.viewer.giveUp();
     fill(find("tabs"), this.house.verbs.map((form) =>
       h("a", { href: `#${form.verb}`, "aria-current": form.verb === this.verb ? "page" : null }, or(`verb.${form.verb}`, title(form.verb)))));
     find("language").textContent = t("other");
@@ -164,6 +165,7 @@ class Studio {
   }
 
   choose(job) {
+    if (this.viewer.brush) this.viewer.giveUp();
     if (this.comparing && this.comparing.id !== job.id && job.result) return this.compare(this.comparing, job);
     this.comparing = null;
     this.rack.mark(job.id);

@@ -17,12 +17,16 @@ export async function paintMask(viewer, photo, title, before) {
   if (before) await brush.load(api.view(before));
   viewer.overlay = pad;
   viewer.brush = brush;
+  viewer.root.classList.add("brushing");
   viewer.renew();
-  viewer.place();
+  viewer.note.textContent = t("brush.help");
+  viewer.fit();
   pad.focus();
   return new Promise((done) => {
     const close = (value) => {
       viewer.overlay = viewer.brush = null;
+      viewer.root.classList.remove("brushing");
+      viewer.signature = "";
       bar.remove();
       brush.spot.remove();
       viewer.reset?.();
@@ -38,6 +42,7 @@ export async function paintMask(viewer, photo, title, before) {
       }
     };
     const bar = makeBar(brush, title, finish, () => close(undefined));
+    viewer.giveUp = () => close(undefined);
     viewer.root.append(bar);
     pad.addEventListener("keydown", (event) => event.key === "Escape" && close(undefined));
   });
@@ -52,10 +57,11 @@ function makeBar(brush, title, finish, giveUp) {
   }, { pressed: false, shown: true });
   return h("div", { class: "brushbar", role: "toolbar", "aria-label": title },
     h("strong", {}, title),
-    h("label", { class: "hint", for: size.id }, t("brush.help")),
+    h("label", { class: "unseen", for: size.id }, t("brush.size")),
     size, erase,
     h("button", { type: "button", class: "pill", onclick: () => brush.flood(true) }, t("brush.fill")),
     h("button", { type: "button", class: "pill", onclick: () => brush.flood(false) }, t("brush.clear")),
+    h("span", { class: "gap" }),
     h("button", { type: "button", class: "pill", onclick: giveUp }, t("cancel")),
     h("button", { type: "button", class: "pill set", onclick: finish }, t("done")));
 }

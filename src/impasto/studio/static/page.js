@@ -9,7 +9,7 @@ import { paintMask } from "./mask.js";
 import { complain, say } from "./say.js";
 import { Tray, shown } from "./tray.js";
 
-const PICTURES = new Set(["picture", "pictures", "model"]);
+const PICTURES = new Set(["picture", "pictures", "folder", "model"]);
 // The order in which a person thinks of them; the others follow as the server has them.
 const ORDER = ["name", "recipe", "style_weight", "style_scale", "colors", "quality", "size"];
 const SIZES = [256, 512, 768, 1024, 1600];
@@ -50,10 +50,14 @@ export class Page {
 
   friendly(field, changed) {
     const { name } = field;
-    if (name === "recipe") return dials.gallery(field, () => { this.refreshQuality(); changed(); }, this.house.recipes, paper);
+    const own = this.house.recipes.find((r) => r.name === field.default);
+    if (name === "recipe" && own) {
+      const rows = this.house.recipes.filter((r) => r.texture === own.texture);
+      return dials.gallery(field, () => { this.refreshQuality(); changed(); }, rows, paper);
+    }
     if (name === "name" && this.form.verb === "filter") return this.filters(field, changed);
     if (name === "set" && this.form.verb === "filter") return this.parameters(field);
-    if (name === "style_weight") {
+    if (name === "style_weight" && this.form.verb === "stylize") {
       const base = () => this.controls.get("recipe")?.row?.style_weight ?? 20;
       return dials.factor(field, changed, { low: 0.1, high: 10, ends: [t("fainter"), t("stronger")], base });
     }
@@ -69,7 +73,7 @@ export class Page {
   }
 
   refreshQuality() {
-    const known = this.controls.get("recipe").row?.qualities;
+    const known = this.controls.get("recipe")?.row?.qualities;
     for (const input of this.controls.get("quality")?.root.querySelectorAll("input") ?? []) {
       const off = Boolean(known && input.value && !known.includes(input.value));
       input.closest("label").hidden = off;
@@ -211,7 +215,7 @@ export class Page {
     const pills = [];
     if (this.masks.has("keep")) pills.push(this.pill("keep", 0, t("regions.keep")));
     if (this.masks.has("mask"))
-      for (let i = 0; i < count; i += 1) pills.push(this.pill("mask", i, t("regions.style", { n: i + 1 })));
+      for (let i = 0; i < count; i += 1) pills.push(this.pill("mask", i, count > 1 ? t("regions.style", { n: i + 1 }) : t("regions.only")));
     fill(this.regions, h("p", { class: "label" }, t("regions")), h("p", { class: "hint" }, t("regions.help")), h("div", { class: "pills" }, pills));
   }
 

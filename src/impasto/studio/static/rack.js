@@ -59,7 +59,7 @@ export class Rack {
     const how = job.spec.recipe ?? job.spec.name ?? "";
     const state = job.state === "done" ? "" : t(`state.${job.state}`);
     const label = [what, how, `№ ${job.number}`, t(`state.${job.state}`)].filter(Boolean).join(", ");
-    const face = job.result ? h("img", { src: api.thumb(job.result), alt: "", loading: "lazy" }) : h("span", {}, what);
+    const face = job.result && job.product === "picture" ? h("img", { src: api.thumb(job.result), alt: "", loading: "lazy" }) : h("span", {}, what);
     const open = h("button", { type: "button", "aria-label": label, title: label, onclick: () => this.chosen(job) }, face);
     if (job.id === this.current) open.setAttribute("aria-current", "true");
     const off = h("button", { type: "button", class: "off", "aria-label": `${t("remove", { name: label })}`, onclick: () => this.drop(job) }, icon("bin"));

@@ -12,7 +12,8 @@ export class Tray {
   // `field` is one of the server's; `changed` hears of every change.
   constructor(field, { title, kind, changed, restored }) {
     this.field = field;
-    this.most = field.kind === "pictures" ? (field.most ?? 8) : 1;
+    this.several = field.kind === "pictures" || field.kind === "folder";
+    this.most = this.several ? (field.most ?? 8) : 1;
     this.model = field.kind === "model";
     this.kind = kind;
     this.changed = changed;
@@ -26,7 +27,7 @@ export class Tray {
   get value() {
     const ids = this.pictures.map((p) => p.id);
     if (!ids.length) return undefined;
-    return this.field.kind === "pictures" ? ids : ids[0];
+    return this.several ? ids : ids[0];
   }
 
   set(pictures) {

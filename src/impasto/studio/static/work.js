@@ -93,9 +93,11 @@ export class Work {
   drawPicture() {
     const { job, state } = this;
     const left = this.photo();
-    if (job.result && !api.isOpen(job)) this.viewer.show({ left, right: api.full(job.result), subject: job.id });
+    const model = job.product === "model";
+    if (model && !api.isOpen(job)) this.viewer.show({ right: `/api/jobs/${job.id}/preview`, subject: job.id });
+    else if (job.result && !api.isOpen(job)) this.viewer.show({ left, right: api.full(job.result), subject: job.id });
     else if (state.preview) this.viewer.show({ left, right: state.preview, subject: job.id });
-    else if (job.result) this.viewer.show({ left, right: api.full(job.result), subject: job.id });
+    else if (job.result && !model) this.viewer.show({ left, right: api.full(job.result), subject: job.id });
     else if (left) this.viewer.show({ right: left, subject: job.id, note: api.isOpen(job) ? t("starting") : "" });
   }
 
@@ -156,7 +158,7 @@ export class Work {
       job.result ? menu(job) : null,
       job.result && known && job.verb === "stylize" ? tool("larger", t("larger"), () => this.hooks.larger(job), { class: "larger" }) : null,
       tool("again", t("again"), () => this.hooks.again(job), { class: "again" }),
-      job.result ? tool("split", t("compare"), () => this.hooks.compare(job), { class: "compare" }) : null,
+      job.result && job.product === "picture" ? tool("split", t("compare"), () => this.hooks.compare(job), { class: "compare" }) : null,
     ];
   }
 
@@ -177,8 +179,9 @@ export class Work {
 
 // A result in any format.
 function menu(job) {
-  const list = h("div", { hidden: true }, FORMATS.map((format) =>
-    h("a", { href: `${api.full(job.result)}?format=${format}&download=true`, download: "" }, format.toUpperCase())));
+  const link = (words, query) => h("a", { href: `${api.full(job.result)}?${query}download=true`, download: "" }, words);
+  const picture = () => FORMATS.map((format) => link(format.toUpperCase(), `format=${format}&`));
+  const list = h("div", { hidden: true }, job.product === "model" ? link(".safetensors", "") : picture());
   const button = tool("down", t("download"), () => {
     list.hidden = !list.hidden;
     button.setAttribute("aria-expanded", String(!list.hidden));
