@@ -23,8 +23,9 @@ from impasto.studio import forms, worker
 from impasto.studio.child import Child, Ended, Message
 from impasto.studio.config import Settings
 from impasto.studio.hub import Hub
+from impasto.studio.requests import strings, with_names
 from impasto.studio.store import HELD, JobRow, PictureRow, Store
-from impasto.studio.vault import Vault, link_or_copy
+from impasto.studio.vault import Vault, link_or_copy, png_size
 from impasto.studio.views import job_view
 
 _LOG = logging.getLogger(__name__)
@@ -427,32 +428,6 @@ class Crew:
             self._tell_state(job)
 
 
-def strings(value: Any) -> list[str]:
-    """Every string in a request."""
-    if isinstance(value, str):
-        return [value]
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [text for item in items for text in strings(item)]
-
-
-def with_names(value: Any, names: dict[str, str]) -> Any:
-    """A request with every string that is a key of ``names`` replaced."""
-    if isinstance(value, str):
-        return names.get(value, value)
-    if isinstance(value, dict):
-        return {key: with_names(item, names) for key, item in value.items()}
-    return [with_names(item, names) for item in value] if isinstance(value, list) else value
-
-
-def png_size(path: Path) -> tuple[int | None, int | None]:
-    """Width and height from the header of a PNG; nothing of another file."""
-    with path.open("rb") as file:
-        head = file.read(24)
-    if head[:8] != b"\x89PNG\r\n\x1a\n":
-        return None, None
-    return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
-
-
 def _halted(job: JobRow, outcome: dict[str, Any]) -> str:
     if not outcome["picture"]:
         return "cancelled"
@@ -461,6 +436,3 @@ def _halted(job: JobRow, outcome: dict[str, Any]) -> str:
 
 def _over() -> dict[str, Any]:
     return {"finished": time.time()}
-
-
-__all__ = ["HELD", "Crew", "png_size", "strings", "with_names"]

@@ -16,9 +16,10 @@ from typing import IO, Any
 from impasto import jobs
 from impasto.errors import ImpastoError, InputError, UsageError
 from impasto.studio.config import Settings
-from impasto.studio.crew import Crew, with_names
+from impasto.studio.crew import Crew
 from impasto.studio.decoder import Decoder
 from impasto.studio.hub import Hub
+from impasto.studio.requests import with_names
 from impasto.studio.store import PictureRow, Store
 from impasto.studio.vault import Vault
 

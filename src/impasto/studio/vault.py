@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -189,21 +190,18 @@ class Incoming:
         sync(target.parent)
 
 
-class told:  # noqa: N801 - reads like a word
-    """``with told():`` turns a full disk into one line for a person."""
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """A full disk becomes one line for a person.
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, OSError):
-            reason = "the disk is full" if error.errno in _FULL else error.strerror
-            raise ResourceError(f"the studio cannot write: {reason}") from error
+    Raises:
+        ResourceError: In place of any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = "the disk is full" if error.errno in _FULL else error.strerror
+        raise ResourceError(f"the studio cannot write: {reason}") from error
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -241,6 +239,15 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def png_size(path: Path) -> tuple[int | None, int | None]:
+    """Width and height from the header of a PNG; nothing of another file."""
+    with path.open("rb") as file:
+        head = file.read(24)
+    if head[:8] != b"\x89PNG\r\n\x1a\n":
+        return None, None
+    return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
 
 
 def _digest(text: str) -> str:
