@@ -25,7 +25,9 @@ ALLOWED = {
     "filtering": GROUND | {"specs", "images", "engine", "filters"},
     "styling": GROUND | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters"},
     "networks": GROUND | {"backbones"},
-    "training": GROUND | {"specs", "images", "losses", "backbones", "engine", "networks"},
+    "training": GROUND
+    | {"specs", "images", "losses", "backbones", "engine", "networks", "recipes"},
+    "applying": GROUND | {"specs", "images", "engine", "networks"},
     "inspecting": GROUND | {"specs", "images", "losses", "backbones", "engine"},
     "testing": GROUND | {"losses", "backbones"},
     "records": GROUND,
@@ -38,8 +40,8 @@ ALLOWED = {
 }
 #: Rooms whose names commands may list, besides what their row allows.
 LISTINGS = {
-    "cli": {"recipes", "backbones", "engine", "images", "samples", "losses", "filters"},
-    "studio": {"recipes", "backbones", "images", "samples", "filters", "records"},
+    "cli": {"recipes", "backbones", "engine", "images", "samples", "losses", "filters", "networks"},
+    "studio": {"recipes", "backbones", "images", "samples", "filters", "records", "networks"},
 }
 
 

@@ -91,6 +91,7 @@ VERBS: Registry[tuple[str, str]] = Registry("verb")
 VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.styling:prepare"))
 VERBS.add("filter", ("impasto.specs:FilterSpec", "impasto.filtering:prepare"))
 VERBS.add("train", ("impasto.specs:TrainSpec", "impasto.training:prepare"))
+VERBS.add("apply", ("impasto.specs:ApplySpec", "impasto.applying:prepare"))
 VERBS.add("inspect", ("impasto.specs:InspectSpec", "impasto.inspecting:prepare"))
 
 

@@ -25,6 +25,7 @@ def everything() -> dict[str, Any]:
         "filters": filters(),
         "backbones": backbones(),
         "samples": samples(),
+        "models": models(),
     }
 
 
@@ -102,6 +103,22 @@ def backbones() -> Rows:
         for entry in weights.entries()
         if weights.find(entry) is not None
     ]
+
+
+def models() -> Rows:
+    """Trained networks that are on this machine, by name."""
+    from impasto.errors import WeightsError
+    from impasto.networks import read_card
+    from impasto.networks.shelf import names
+
+    rows = []
+    for name, path in names().items():
+        try:
+            card = read_card(path)[2]
+        except WeightsError:
+            continue
+        rows.append({"name": name, "summary": f"{card.task}: {card.data}"})
+    return rows
 
 
 def samples() -> Rows:

@@ -23,7 +23,7 @@ from impasto.errors import InputError, UsageError
 THINGS = ("picture", "pictures", "folder", "model")
 #: Names of fields that are pictures, or models, where the spec does not say so.
 PICTURES = re.compile(
-    r"(content|style|image|photo|picture|painting|exemplar|reference|guide|keep|target|\w*mask)s?"
+    r"(content|image|photo|picture|painting|exemplar|reference|guide|keep|target|\w*mask)s?"
 )
 MODELS = re.compile(r"model|checkpoint")
 #: Names of fields that are folders of pictures.
@@ -53,7 +53,8 @@ class Field:
     Attributes:
         name: In the request.
         kind: ``picture``, ``pictures``, ``folder`` (any number of pictures), ``start`` (a picture,
-            a model or a word), ``model``, ``choice``,
+            a model or a word), ``model`` (one that was brought, or the
+            name of one), ``choice``,
             ``switch``, ``integer``, ``number``, ``numbers``, ``words``, ``settings`` or ``text``.
         help: One line.
         required: There is no default.
@@ -161,7 +162,7 @@ def _text_kind(name: str, entry: dict[str, Any], many: bool) -> str:
         return "start"
     if many and (entry.get("folder") or FOLDERS.fullmatch(name)):
         return "folder"
-    if mark or entry.get("files") or PICTURES.fullmatch(name):
+    if mark or entry.get("files") or entry.get("places") or PICTURES.fullmatch(name):
         return "pictures" if many else "picture"
     if entry.get("model") or MODELS.fullmatch(name):
         return "model"
@@ -170,8 +171,12 @@ def _text_kind(name: str, entry: dict[str, Any], many: bool) -> str:
 
 def _help(text: str) -> str:
     """Help without what only the command line has."""
-    text = re.sub(r"[;,:] (see|those of) `[^`]*`[^.;]*|; - reads standard input", "", text)
-    text = re.sub(r"; or a \.toml file with one", "", text)
+    text = re.sub(
+        r"[;,:] (see|those of) `[^`]*`[^.;]*|; - reads standard input|; a folder takes all in it",
+        "",
+        text,
+    )
+    text = re.sub(r"; or a \.toml file with one| that `impasto \w+` \w+", "", text)
     return " ".join(text.split())
 
 
@@ -210,7 +215,7 @@ def _is_picture(name: str, kind: str, text: str, known: Known) -> bool:
         if kind != "start" and (found == "model") != (kind == "model"):
             raise InputError(f"{shown} takes a {'model' if kind == 'model' else 'picture'}")
         return True
-    if kind in THINGS:
+    if kind in THINGS and kind != "model":
         raise UsageError(f"{shown} must be a picture that was uploaded", hint="upload it first")
     if not is_word(text):
         raise UsageError(f"{shown} may not name a file", hint="upload it and use its id")

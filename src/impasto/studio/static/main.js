@@ -6,7 +6,7 @@ import { apply, or, swap, t } from "./i18n.js";
 import { Page } from "./page.js";
 import { Rack } from "./rack.js";
 import { complain, say } from "./say.js";
-import { bring, dropping, setSamples, takeSample } from "./tray.js";
+import { bring, dropping, setKnown, takeSample } from "./tray.js";
 import { Viewer } from "./viewer.js";
 import { Work } from "./work.js";
 
@@ -25,7 +25,7 @@ class Studio {
     });
     this.rack = new Rack(find("rack"), { chosen: (job) => this.choose(job), removed: (job) => this.removed(job) });
     this.comparing = null;
-    setSamples(house.samples);
+    setKnown(house);
   }
 
   start() {

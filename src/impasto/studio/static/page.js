@@ -272,6 +272,7 @@ function knob(p) {
 }
 
 async function about(ids) {
-  const found = await Promise.all([ids ?? []].flat().map((id) => api.get(`/api/pictures/${id}/about`).catch(() => null)));
-  return found.filter(Boolean).map(shown);
+  const one = (id) => (id.length === 36 ? api.get(`/api/pictures/${id}/about`).then(shown).catch(() => null) : { id, name: id, kind: "model" });
+  const found = await Promise.all([ids ?? []].flat().map(one));
+  return found.filter(Boolean);
 }

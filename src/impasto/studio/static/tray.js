@@ -101,7 +101,8 @@ export async function bring(files, tray) {
 }
 
 let samples = [];
-export const setSamples = (rows) => (samples = rows);
+let models = [];
+export const setKnown = (house) => ([samples, models] = [house.samples, house.models]);
 
 export async function takeSample(name, tray) {
   try {
@@ -127,13 +128,14 @@ function choose(tray) {
   const file = h("button", { type: "button", class: "go", onclick: () => askFile((files) => took(() => bring(files, tray))(), undefined, tray.most > 1) }, t("choose"));
   const rows = [...samples].sort((a, b) => (b.kind === tray.kind) - (a.kind === tray.kind));
   const examples = rows.map((row) => tile(row.example, row.name.replaceAll("_", " "), took(() => takeSample(row.name, tray))));
+  const named = models.map((row) => tile(null, row.name, took(() => tray.take({ id: row.name, name: row.name, kind: "model" })), row.summary));
   const recent = h("div", { class: "wall" });
   const own = h("section", { class: "block", hidden: true }, h("p", { class: "label" }, t("recent")), recent);
   fill(dialog,
     h("div", { class: "dialog-head" }, h("h2", { id: heading }, fieldName(tray.field.name)),
       h("button", { type: "button", class: "tool", "aria-label": t("close"), onclick: close }, icon("close"))),
     h("div", { class: "dialog-body" }, file,
-      tray.model ? null : h("section", { class: "block" }, h("p", { class: "label" }, t("samples")), h("div", { class: "wall" }, examples)), own));
+      tray.model ? (named.length ? h("section", { class: "block" }, h("div", { class: "wall" }, named)) : null) : h("section", { class: "block" }, h("p", { class: "label" }, t("samples")), h("div", { class: "wall" }, examples)), own));
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("click", (event) => event.target === dialog && close());
   document.body.append(dialog);
@@ -145,6 +147,6 @@ function choose(tray) {
   }).catch(complain);
 }
 
-function tile(src, name, onclick) {
-  return h("button", { type: "button", onclick, "aria-label": t("take", { name }) }, src ? h("img", { src, alt: "", loading: "lazy" }) : null, h("span", {}, name));
+function tile(src, name, onclick, about = null) {
+  return h("button", { type: "button", onclick, title: about, class: src ? "" : "pill", "aria-label": t("take", { name }) }, src ? h("img", { src, alt: "", loading: "lazy" }) : null, h("span", {}, name));
 }
