@@ -33,10 +33,11 @@ ALLOWED = {
     "testing": GROUND | {"losses", "backbones"},
     "records": GROUND,
     "plots": GROUND | {"records"},
+    "estimate": set(),
     "jobs": GROUND | {"specs", "images", "engine", "records", "plots"},
     "api": GROUND | {"specs", "images", "jobs"},
-    "cli": GROUND | {"specs", "jobs"},
-    "studio": GROUND | {"specs", "jobs"},
+    "cli": GROUND | {"specs", "jobs", "estimate"},
+    "studio": GROUND | {"specs", "jobs", "estimate"},
 }
 #: Rooms whose names commands may list, besides what their row allows.
 LISTINGS = {
@@ -50,7 +51,8 @@ LISTINGS = {
         "losses",
         "filters",
         "networks",
-    }
+    },
+    "studio": {"recipes", "backbones", "images", "samples", "filters", "records", "networks"},
 }
 
 

@@ -164,7 +164,11 @@ def reader(max_pixels: int, sources: Mapping[str, Any]) -> Read:
 
 
 def run(
-    spec: Spec, output: OutputSpec | None = None, sources: Mapping[str, Any] | None = None
+    spec: Spec,
+    output: OutputSpec | None = None,
+    sources: Mapping[str, Any] | None = None,
+    *,
+    checkpoint_seconds: float | None = None,
 ) -> Iterator[Event]:
     """Do what ``spec`` asks, as events; the picture is saved before the last one.
 
@@ -175,15 +179,17 @@ def run(
         spec: The request.
         output: Where to; without, nothing is written and the last event carries the picture.
         sources: As for :func:`prepare`.
+        checkpoint_seconds: Least time between two checkpoints (:data:`CHECKPOINT_SECONDS`).
 
     Raises:
         ImpastoError: Bad input, missing weights, not enough memory ... before any heavy work.
     """
     output = output or OutputSpec.build()
+    least = CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
     job = prepare(spec, output, sources)
     log = _log(output)
     begun = saved = time.monotonic()
-    done, pause = False, CHECKPOINT_SECONDS
+    done, pause = False, least
     try:
         for event in job.events():
             if isinstance(event, Finished):
@@ -200,7 +206,7 @@ def run(
                     saved = time.monotonic()
                     _save_checkpoint(job, spec, output)
                     took, saved = time.monotonic() - saved, time.monotonic()
-                    pause = CHECKPOINT_SECONDS * max(1.0, took / 3)
+                    pause = max(least, 20 * took)
     except (GeneratorExit, Diverged):
         if job.begun and not done:
             finished = job.finished(time.monotonic() - begun, complete=False)

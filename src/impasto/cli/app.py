@@ -35,6 +35,7 @@ COMMANDS.add("weights convert", "impasto.cli.weights:convert")
 COMMANDS.add("weights verify", "impasto.cli.weights:verify")
 COMMANDS.add("weights path", "impasto.cli.weights:path")
 COMMANDS.add("weights normalize", "impasto.cli.weights:normalize")
+COMMANDS.add("studio", "impasto.cli.studio:studio")
 COMMANDS.add("doctor", "impasto.cli.doctor:doctor")
 
 #: Groups of commands, with their help.
