@@ -25,11 +25,12 @@ ALLOWED = {
     "filtering": GROUND | {"specs", "images", "engine", "filters"},
     "styling": GROUND | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters"},
     "inspecting": GROUND | {"specs", "images", "losses", "backbones", "engine"},
+    "visualizing": GROUND | {"specs", "images", "losses", "backbones", "engine"},
     "testing": GROUND | {"losses", "backbones"},
     "records": GROUND,
     "plots": GROUND | {"records"},
     "jobs": GROUND | {"specs", "images", "engine", "records", "plots"},
-    "api": GROUND | {"specs", "images", "jobs"},
+    "api": GROUND | {"specs", "images", "jobs", "backbones"},
     "cli": GROUND | {"specs", "jobs"},
     "studio": GROUND | {"specs", "jobs"},
 }

@@ -15,7 +15,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.api import Result, filter, inspect, stylize, stylize_steps
+    from impasto.api import (
+        Result,
+        filter,
+        inspect,
+        layers,
+        stylize,
+        stylize_steps,
+        visualize,
+        visualize_steps,
+    )
     from impasto.errors import ImpastoError
 
 __version__ = "0.1.0"
@@ -25,8 +34,11 @@ _HOMES = {
     "Result": "impasto.api",
     "filter": "impasto.api",
     "inspect": "impasto.api",
+    "layers": "impasto.api",
     "stylize": "impasto.api",
     "stylize_steps": "impasto.api",
+    "visualize": "impasto.api",
+    "visualize_steps": "impasto.api",
 }
 
 __all__ = [
@@ -35,8 +47,11 @@ __all__ = [
     "__version__",
     "filter",
     "inspect",
+    "layers",
     "stylize",
     "stylize_steps",
+    "visualize",
+    "visualize_steps",
 ]
 
 

@@ -82,6 +82,7 @@ class HasRecipe(Protocol):
 VERBS: Registry[tuple[str, str]] = Registry("verb")
 VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.styling:prepare"))
 VERBS.add("filter", ("impasto.specs:FilterSpec", "impasto.filtering:prepare"))
+VERBS.add("visualize", ("impasto.specs:VisualizeSpec", "impasto.visualizing:prepare"))
 VERBS.add("inspect", ("impasto.specs:InspectSpec", "impasto.inspecting:prepare"))
 
 
@@ -112,7 +113,7 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     _check_known(spec, output)
     _check_output(output, [sources.get(n, n) for n in strings(spec)], spec.others())
     make: Callable[[Spec, Read], Job] = imported(VERBS.get(verb_of(spec))[1])
-    job = make(spec, reader(output.max_pixels, sources))
+    job = make(spec, Reader(output.max_pixels, sources))
     if output.resume:
         _resume(job, spec, output)
     if output.save_recipe is not None:
@@ -122,17 +123,26 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     return job
 
 
-def reader(max_pixels: int, sources: Mapping[str, Any]) -> Read:
+@dataclasses.dataclass(frozen=True)
+class Reader:
     """What reads the pictures of a job; see :func:`prepare`."""
 
-    def read(name: str) -> Picture:
+    max_pixels: int
+    sources: Mapping[str, Any]
+
+    def __call__(self, name: str) -> Picture:
+        """The picture ``name``."""
         from impasto import images
 
-        picture = images.load(sources.get(name, name), images.Limits(max_pixels=max_pixels))
+        picture = images.load(
+            self.sources.get(name, name), images.Limits(max_pixels=self.max_pixels)
+        )
         source = dataclasses.replace(picture.source, name=name)
         return dataclasses.replace(picture, source=source)
 
-    return read
+    def given(self, name: str) -> Any:
+        """What the caller gave in place of ``name``, as it is; None where there is nothing."""
+        return self.sources.get(name)
 
 
 def run(

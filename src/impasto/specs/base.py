@@ -30,6 +30,8 @@ _MESSAGES = {
 }
 #: Marks a field whose items are files: a list of them takes every word up to the next option.
 FILES: dict[str, JsonValue] = {"files": True}
+#: Marks a field whose items may be any words, with commas and signs; read as a list of files is.
+WORDS: dict[str, JsonValue] = {"words": True}
 #: Marks a field whose items are settings, ``key=value``.
 SETTINGS: dict[str, JsonValue] = {"settings": True}
 
@@ -71,7 +73,7 @@ def _message(error: ErrorDetails, model: str) -> str:
     path = [str(part) for part in error["loc"]]
     if not path:  # a rule about several fields says itself which
         return error["msg"].removeprefix("Value error, ") or model
-    name, kind, value = path[0].replace("_", "-"), error["type"], error["input"]
+    name, kind, value = path[0].rstrip("_").replace("_", "-"), error["type"], error["input"]
     if kind == "missing":
         return f"{name} is required"
     if kind in ("too_long", "too_short"):
