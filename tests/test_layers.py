@@ -25,6 +25,7 @@ ALLOWED = {
     "filtering": GROUND | {"specs", "images", "engine", "filters"},
     "styling": GROUND | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters"},
     "inspecting": GROUND | {"specs", "images", "losses", "backbones", "engine"},
+    "dreaming": GROUND | {"specs", "images", "losses", "backbones", "engine"},
     "visualizing": GROUND | {"specs", "images", "losses", "backbones", "engine"},
     "testing": GROUND | {"losses", "backbones"},
     "records": GROUND,

@@ -41,7 +41,8 @@ def result(photo, painting) -> impasto.Result:
 
 def test_inventory():
     assert impasto.__all__ == [
-        *("ImpastoError", "Result", "__version__", "filter", "inspect", "layers", "stylize"),
+        *("ImpastoError", "Result", "__version__", "dream", "dream_steps", "filter", "inspect"),
+        *("layers", "stylize"),
         *("stylize_steps", "visualize", "visualize_steps"),
     ]
     assert set(impasto.__all__) <= set(dir(impasto))
@@ -56,7 +57,15 @@ def test_inventory_of_rooms():
         *("Event", "Finished", "Saved", "ScaleStarted", "Started", "Step", "Table")
     ]
     assert importlib.import_module("impasto.specs").__all__ == [
-        *("FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec", "VisualizeSpec")
+        *(
+            "DreamSpec",
+            "FilterSpec",
+            "InspectSpec",
+            "OutputSpec",
+            "Spec",
+            "StylizeSpec",
+            "VisualizeSpec",
+        )
     ]
 
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from impasto.api import (
         Result,
+        dream,
+        dream_steps,
         filter,
         inspect,
         layers,
@@ -32,6 +34,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "ImpastoError": "impasto.errors",
     "Result": "impasto.api",
+    "dream": "impasto.api",
+    "dream_steps": "impasto.api",
     "filter": "impasto.api",
     "inspect": "impasto.api",
     "layers": "impasto.api",
@@ -45,6 +49,8 @@ __all__ = [
     "ImpastoError",
     "Result",
     "__version__",
+    "dream",
+    "dream_steps",
     "filter",
     "inspect",
     "layers",

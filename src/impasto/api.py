@@ -195,6 +195,38 @@ def inspect(image: Picture, **options: Any) -> Result:
     return collect(steps("inspect", {"image": image}, options))
 
 
+@with_options(jobs.spec_type("dream"), OutputSpec)
+def dream(image: Picture, **options: Any) -> Result:
+    """More of what a network sees in a picture (DeepDream).
+
+    Args:
+        image: The picture.
+        options: Fields of :class:`impasto.specs.DreamSpec`, named like the options of
+            ``impasto dream``, and of :class:`impasto.specs.OutputSpec`. ``guide`` may be a
+            picture, too.
+
+    Returns:
+        The dream; with ``zoom`` the last frame, and all of them as ``others``.
+
+    Raises:
+        UnknownName: A network or layer does not exist.
+        UsageError: An option is unknown or out of range, a channel is not there.
+        InputError: A picture cannot be used.
+        WeightsError: The weights of the network are not there.
+        ResourceError: There is not enough memory.
+    """
+    return collect(dream_steps(image, **options))
+
+
+@with_options(jobs.spec_type("dream"), OutputSpec)
+def dream_steps(image: Picture, **options: Any) -> Iterator[Event]:
+    """Like :func:`dream`, as events: one :class:`impasto.events.Step` for every step.
+
+    Closing the iterator (or leaving a loop over it) stops the job.
+    """
+    return steps("dream", {"image": image}, options)
+
+
 @with_options(jobs.spec_type("visualize"), OutputSpec)
 def visualize(*, backbone: str | Module | None = None, **options: Any) -> Result:
     """A picture that excites a unit of a network most.

@@ -83,6 +83,7 @@ VERBS: Registry[tuple[str, str]] = Registry("verb")
 VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.styling:prepare"))
 VERBS.add("filter", ("impasto.specs:FilterSpec", "impasto.filtering:prepare"))
 VERBS.add("visualize", ("impasto.specs:VisualizeSpec", "impasto.visualizing:prepare"))
+VERBS.add("dream", ("impasto.specs:DreamSpec", "impasto.dreaming:prepare"))
 VERBS.add("inspect", ("impasto.specs:InspectSpec", "impasto.inspecting:prepare"))
 
 
@@ -111,7 +112,9 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     """
     sources = sources or {}
     _check_known(spec, output)
-    _check_output(output, [sources.get(n, n) for n in strings(spec)], spec.others())
+    animated = is_gif(output) and spec.moves
+    others = () if animated else spec.others()
+    _check_output(output, [sources.get(n, n) for n in strings(spec)], others, animated=animated)
     make: Callable[[Spec, Read], Job] = imported(VERBS.get(verb_of(spec))[1])
     job = make(spec, Reader(output.max_pixels, sources))
     if output.resume:
@@ -234,7 +237,18 @@ def _check_known(spec: Spec, output: OutputSpec) -> None:
             raise UsageError(f"{verb_of(spec)} takes no {field.replace('_', '-')}")
 
 
-def _check_output(output: OutputSpec, inputs: Iterable[Any], others: Iterable[str] = ()) -> None:
+def is_gif(output: OutputSpec) -> bool:
+    """Whether the output is the file of an animation."""
+    return output.output is not None and Path(output.output).suffix.lower() == ".gif"
+
+
+def _check_output(
+    output: OutputSpec,
+    inputs: Iterable[Any],
+    others: Iterable[str] = (),
+    *,
+    animated: bool = False,
+) -> None:
     """Everything about the output that can be known before anything heavy is loaded.
 
     Some of ``inputs`` are names of files; the output must not be one of these. ``others`` are
@@ -256,7 +270,9 @@ def _check_output(output: OutputSpec, inputs: Iterable[Any], others: Iterable[st
             _check_target(record, inputs, output, "PNG")
     if path is None:
         return
-    _check_target(path, inputs, output)
+    if animated and output.save_every:
+        raise UsageError("save-every writes no .gif", hint="name a .png with -o, or leave it out")
+    _check_target(path, inputs, output, "PNG" if animated else None)
     _check_numbered(output)
     if path == STDOUT:
         return
@@ -314,6 +330,8 @@ def _save(job: Job, spec: Spec, output: OutputSpec, event: Finished) -> Finished
     path = _write(job, spec, output, event, force=output.force or output.resume)
     if path is not None and path != STDOUT:
         checkpoint_path(path).unlink(missing_ok=True)
+    if is_gif(output):
+        event = dataclasses.replace(event, others={})  # they are in the file
     return dataclasses.replace(
         event, path=path, metadata=metadata(job, spec, complete=event.complete)
     )
@@ -324,13 +342,16 @@ def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: 
         return None
     from impasto import images
 
-    images.save(
-        event.image,
-        output.output,
-        alpha=event.alpha,
-        metadata=metadata(job, spec, complete=event.complete),
-        force=force,
-    )
+    record = metadata(job, spec, complete=event.complete)
+    if is_gif(output):
+        from impasto.images.animation import save_gif
+
+        ms = event.frame_ms
+        save_gif(
+            event.others.values(), output.output, milliseconds=ms, metadata=record, force=force
+        )
+        return output.output
+    images.save(event.image, output.output, alpha=event.alpha, metadata=record, force=force)
     for inner, image in event.others.items() if output.output != STDOUT else ():
         images.save(image, other_path(output.output, inner), force=force)
     return output.output

@@ -56,7 +56,7 @@ class Views:
 
     def moves(self, count: int, step: int) -> Tensor:
         """Shift in x and y (px), size and turn (radians) of each view, (count, 4)."""
-        generator = torch.Generator().manual_seed(_mixed(self.seed, step))
+        generator = seeded(self.seed, step)
         draws = 2 * torch.rand(count, 4, generator=generator) - 1
         shift = draws[:, :2] * self.jitter
         size = (draws[:, 2:3] * math.log1p(self.scale)).exp()
@@ -72,6 +72,11 @@ class Views:
         down = (turn.cos() * y - turn.sin() * x) / size - shift[:, 1, None, None]
         own_height, own_width = image.shape[-2:]
         return torch.stack([across * (2 / own_width), down * (2 / own_height)], -1)
+
+
+def seeded(seed: int, step: int) -> torch.Generator:
+    """A generator for the draws of one step, on the CPU, so that devices agree."""
+    return torch.Generator().manual_seed(_mixed(seed, step))
 
 
 def _mixed(seed: int, step: int) -> int:

@@ -100,9 +100,9 @@ def save(
     if metadata is not None and not encoded.holds_metadata:
         sidecar = meta.sidecar_path(target)
         _check_target(sidecar, force=force)
-    _commit(target, encoded.data, force=force)
+    commit(target, encoded.data, force=force)
     if sidecar is not None and metadata is not None:
-        _commit(sidecar, meta.sidecar_bytes(metadata, encoded.data), force=force)
+        commit(sidecar, meta.sidecar_bytes(metadata, encoded.data), force=force)
     return Saved(Path(path), sidecar, kind, len(encoded.data), encoded.notes)
 
 
@@ -180,7 +180,7 @@ def _exists(path: Path) -> UsageError:
     return UsageError(f"{shown(str(path))} exists already", hint="--force replaces it")
 
 
-def _commit(path: Path, data: bytes, *, force: bool) -> None:
+def commit(path: Path, data: bytes, *, force: bool) -> None:
     """Write under a temporary name, then give the final one in a single step."""
     # Not derived from the final name: that may be as long as the file system allows.
     draft = path.with_name(f".impasto-{secrets.token_hex(8)}.part")

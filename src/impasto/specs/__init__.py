@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from impasto.specs.base import Spec
+from impasto.specs.dream import DreamSpec
 from impasto.specs.filter import FilterSpec
 from impasto.specs.inspect import InspectSpec
 from impasto.specs.output import OutputSpec
 from impasto.specs.stylize import StylizeSpec
 from impasto.specs.visualize import VisualizeSpec
 
-__all__ = ["FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec", "VisualizeSpec"]
+__all__ = [
+    "DreamSpec",
+    "FilterSpec",
+    "InspectSpec",
+    "OutputSpec",
+    "Spec",
+    "StylizeSpec",
+    "VisualizeSpec",
+]

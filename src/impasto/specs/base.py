@@ -51,6 +51,11 @@ class Spec(BaseModel):
         """Pictures that are written beside the output: ``("-invert",)`` is ``NAME-invert.EXT``."""
         return ()
 
+    @property
+    def moves(self) -> bool:
+        """Whether the result is a sequence, which a .gif can hold."""
+        return False
+
     @classmethod
     def build(cls, **values: Any) -> Self:
         """Validate ``values``.
