@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto.engine.fourier import COLOURS, GAIN, FourierPixels
+from impasto.engine.fourier import COLOURS, GAIN, FourierPixels, colour_matrix
 from impasto.testing import gradient_picture
 
 
@@ -31,11 +31,11 @@ def test_decodes_as_numpy_does(size, decay, generator):
     np.testing.assert_allclose(pixels.decode().detach().numpy(), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("decorrelate", [True, False])
+@pytest.mark.parametrize("chroma", [1.0, 0.5, 0.0, None])
 @pytest.mark.parametrize("size", [(16, 12), (15, 13)])
-def test_a_picture_comes_back(size, decorrelate):
+def test_a_picture_comes_back(size, chroma):
     picture = gradient_picture(*size).clamp(0.01, 0.99)
-    pixels = FourierPixels(picture, decorrelate=decorrelate)
+    pixels = FourierPixels(picture, chroma=chroma)
     torch.testing.assert_close(pixels.decode(), picture, atol=2e-5, rtol=0)
 
 
@@ -85,6 +85,16 @@ def test_light_moves_further_than_hue():
     axes = COLOURS / lengths
     np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=0.01)
     assert np.all(COLOURS[:, 0] > 0), "the first axis is light"
+
+
+def test_chroma_is_an_exponent_of_the_lengths():
+    lengths = np.linalg.norm(COLOURS, axis=0)
+    half = colour_matrix(0.5).numpy()
+    np.testing.assert_allclose(np.linalg.norm(half, axis=0), lengths**0.5)
+    np.testing.assert_allclose(half / lengths**0.5, COLOURS / lengths)
+    np.testing.assert_allclose(colour_matrix(1.0), COLOURS)
+    np.testing.assert_allclose(colour_matrix(0.0).norm(dim=0), 1)
+    assert torch.equal(colour_matrix(None), torch.eye(3).double())
 
 
 @pytest.mark.data

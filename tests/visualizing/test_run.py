@@ -74,7 +74,7 @@ def test_every_kind_of_pixels(pixels, recipe):
 
 def test_stages_share_the_steps():
     run = job(**UNIT, recipe="classes", size=64, iterations=20)
-    assert [(s.height, s.width, s.steps) for s in run.stages] == [(32, 32, 13), (64, 64, 7)]
+    assert [(s.height, s.width, s.steps) for s in run.stages] == [(28, 28, 13), (64, 64, 7)]
     assert finish(run).image.shape == (64, 64, 3)
 
 

@@ -37,17 +37,18 @@ class FourierPixels:
     Args:
         image: (B, 3, H, W) sRGB; copied. 0 and 1 become half a grey level inside.
         decay: Exponent of the frequency; 0 treats all alike.
-        decorrelate: Whether colours are those of :data:`COLOURS`, or red, green and blue.
+        chroma: Exponent of the lengths of :data:`COLOURS`: with 1, hue moves as little as it
+            varies in photographs; with 0, as far as light. None is plain red, green and blue.
     """
 
-    def __init__(self, image: Tensor, *, decay: float = 1.0, decorrelate: bool = True) -> None:
+    def __init__(self, image: Tensor, *, decay: float = 1.0, chroma: float | None = 1.0) -> None:
         canvas = torch.logit(image.detach().clamp(INSIDE, 1 - INSIDE))
-        self._begin(canvas, decay, decorrelate)
+        self._begin(canvas, decay, chroma)
 
-    def _begin(self, canvas: Tensor, decay: float, decorrelate: bool) -> None:
-        self.decay, self.decorrelate = decay, decorrelate
+    def _begin(self, canvas: Tensor, decay: float, chroma: float | None) -> None:
+        self.decay, self.chroma = decay, chroma
         self.size = (canvas.shape[-2], canvas.shape[-1])
-        self._colours = colour_matrix(canvas, decorrelate)
+        self._colours = colour_matrix(chroma).to(canvas)
         self._falloff = falloff(*self.size, decay).to(canvas)
         mixed = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(self._colours), canvas)
         found = torch.fft.rfft2(mixed, norm="ortho") / (GAIN * self._falloff)
@@ -80,14 +81,16 @@ class FourierPixels:
     def resized(self, height: int, width: int) -> FourierPixels:
         """The canvas resampled; what the sigmoid saturated keeps its strength."""
         made = FourierPixels.__new__(FourierPixels)
-        made._begin(resize(self.canvas(), (height, width)), self.decay, self.decorrelate)
+        made._begin(resize(self.canvas(), (height, width)), self.decay, self.chroma)
         return made
 
 
-def colour_matrix(like: Tensor, decorrelate: bool) -> Tensor:
-    """(3, 3), from parameters to red, green and blue."""
-    matrix = COLOURS if decorrelate else np.eye(3)
-    return torch.as_tensor(matrix).to(like)
+def colour_matrix(chroma: float | None) -> Tensor:
+    """(3, 3) float64, from parameters to red, green and blue; see :class:`FourierPixels`."""
+    if chroma is None:
+        return torch.eye(3, dtype=torch.float64)
+    lengths = np.linalg.norm(COLOURS, axis=0)
+    return torch.from_numpy(COLOURS * lengths ** (chroma - 1))
 
 
 def falloff(height: int, width: int, decay: float) -> Tensor:

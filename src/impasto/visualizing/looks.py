@@ -15,8 +15,8 @@ from impasto.specs import VisualizeSpec
 
 T = TypeVar("T")
 
-ADAM = Optimiser("adam", lr=0.05, betas=(0.9, 0.999), scaled=False)
-AROUND = Manner(Views(pad=12, jitter=8, scale=0.1, rotate=10))
+ADAM = Optimiser("adam", lr=0.07, betas=(0.9, 0.999), scaled=False, decay=0.3)
+AROUND = Manner(Views(pad=8, jitter=8, scale=0.1, rotate=10), tv=0.02)
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Look:
         steps: For one picture, over all stages.
         stages: Share of the full size and share of the steps of each stage, coarse to fine.
         manner: Views, redirected gradients, smoothness, diversity.
-        decay: Exponent of Fourier pixels.
+        decay: Exponent of the frequency, of Fourier pixels.
+        chroma: Exponent of the deviations of their colours.
         noise: Deviation of the start: of Fourier coefficients, or of pixels around the mean.
         rivals: How much other classes count against a class.
         regulariser: Rules after each step, for plain pixels.
@@ -48,6 +49,7 @@ class Look:
     stages: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
     manner: Manner = AROUND
     decay: float = 1.0
+    chroma: float | None = 0.5
     noise: float = 0.01
     rivals: float = 0.0
     regulariser: Regulariser | None = None
@@ -81,8 +83,10 @@ LOOKS.add(
     Look(
         "classes",
         "the same for whole things: from small to large, strong changes of size, smoother",
-        stages=((0.5, 0.65), (1.0, 0.35)),
-        manner=Manner(Views(pad=16, jitter=16, scale=0.35, rotate=15), tv=0.1),
+        optimiser=replace(ADAM, lr=0.06, decay=0.2),
+        chroma=0.65,
+        stages=((0.43, 0.65), (1.0, 0.35)),
+        manner=Manner(Views(pad=16, jitter=16, scale=0.3, rotate=12), tv=0.15),
     ),
 )
 LOOKS.add(
@@ -185,7 +189,7 @@ def _painted_with(look: Look, spec: VisualizeSpec) -> Look:
     """``look`` with other pixels; their step size comes along unless the request has one."""
     if spec.pixels == look.pixels or spec.pixels is None:
         return look
-    rates = {"fourier": 0.05, "plain": 0.02, "laplacian": 0.02, "cppn": 0.004}
+    rates = {"fourier": 0.07, "plain": 0.02, "laplacian": 0.02, "cppn": 0.004}
     optimiser = replace(ADAM, lr=rates[spec.pixels])
     rule = None
     if look.regulariser is not None and spec.pixels == "plain":

@@ -250,7 +250,7 @@ class Visualization:
             return CPPNPixels(count, *size, generator).to(self._where)
         image = self._blank(size, generator)
         if look.pixels == "fourier":
-            pixels = FourierPixels(image, decay=look.decay)
+            pixels = FourierPixels(image, decay=look.decay, chroma=look.chroma)
             if self._start is None or count > 1:
                 pixels.disturb(look.noise, generator)
             return pixels
