@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from impasto.engine.pixels import PlainPixels
 from impasto.errors import UsageError
 from impasto.images.resize import resize
 
@@ -57,7 +58,7 @@ class Regulariser:
         return x
 
 
-class RegularisedPixels:
+class RegularisedPixels(PlainPixels):
     """Plain pixels that a :class:`Regulariser` changes after each step.
 
     Args:
@@ -69,19 +70,10 @@ class RegularisedPixels:
     def __init__(
         self, image: Tensor, regulariser: Regulariser, mean: tuple[float, float, float]
     ) -> None:
-        self.image = image.detach().clone(memory_format=torch.contiguous_format)
-        self.image.requires_grad_(True)
+        super().__init__(image)
         self.regulariser, self.mean = regulariser, mean
         #: Steps taken; a resumed run sets it.
         self.taken = 0
-
-    def parameters(self) -> list[Tensor]:
-        """One tensor, (B, 3, H, W)."""
-        return [self.image]
-
-    def decode(self) -> Tensor:
-        """The parameter."""
-        return self.image
 
     @torch.no_grad()
     def project(self) -> None:
