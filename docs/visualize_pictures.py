@@ -26,21 +26,21 @@ Bytes = npt.NDArray[np.uint8]
 
 FOLDER = Path(__file__).with_name("gallery") / "visualize"
 KEPT = Path(os.environ.get("IMPASTO_PICTURES", Path(tempfile.gettempdir()) / "impasto-pictures"))
-SIZE = 128
+SIZE = 112
 VGG, LITE = "vgg16_bn.craft", "efficientnet_lite0.in1k"
-#: Four depths, four channels each.
+#: Four depths, three channels each.
 DEPTHS = {
     VGG: {
-        "relu2_2": (3, 17, 40, 70),
-        "relu3_3": (5, 33, 90, 140),
-        "relu4_3": (7, 61, 200, 330),
-        "relu5_2": (9, 77, 210, 404),
+        "relu2_2": (3, 40, 70),
+        "relu3_3": (5, 33, 140),
+        "relu4_3": (7, 61, 330),
+        "relu5_2": (9, 77, 404),
     },
     LITE: {
-        "block2": (1, 6, 13, 20),
-        "block5": (4, 21, 47, 70),
-        "block10": (5, 30, 62, 101),
-        "block14": (8, 44, 90, 150),
+        "block2": (1, 6, 20),
+        "block5": (4, 21, 47),
+        "block10": (5, 62, 101),
+        "block14": (8, 44, 150),
     },
 }
 CLASSES = (
@@ -74,10 +74,10 @@ def written(name: str, pictures: list[Bytes], titles: list[str], columns: int) -
 
 
 def channels(name: str, network: str, steps: int) -> None:
-    """A row per depth."""
+    """A column per depth, shallow to deep."""
     pictures, titles = [], []
-    for layer, numbers in DEPTHS[network].items():
-        for number in numbers:
+    for row in zip(*DEPTHS[network].values(), strict=True):
+        for layer, number in zip(DEPTHS[network], row, strict=True):
             unit = {"backbone": network, "layer": layer, "channel": number}
             pictures.append(made(f"{name}-{layer}-{number}", **unit, iterations=steps))
             titles.append(f"{layer}:{number}")
@@ -86,12 +86,12 @@ def channels(name: str, network: str, steps: int) -> None:
 
 def vgg() -> None:
     """Four depths of the default network."""
-    channels("vgg", VGG, 72)
+    channels("vgg", VGG, 64)
 
 
 def lite() -> None:
     """Four depths of the classifier."""
-    channels("lite", LITE, 128)
+    channels("lite", LITE, 96)
 
 
 def classes() -> None:

@@ -45,7 +45,6 @@ class Stage:
     width: int
     steps: int
     first: bool
-    last: bool
 
 
 class Visualization:
@@ -211,13 +210,11 @@ class Visualization:
         need = self.network.min_size(n for unit in self.units for n in unit.layers())
         sizes = [tuple(max(1, round(f * n)) for n in self.size) for f, _ in shares]
         large = [i for i, size in enumerate(sizes) if min(size) >= need] or [len(sizes) - 1]
+        ends = [round(sum(s for _, s in shares[: i + 1]) * self.look.steps) for i in large]
         for unit in range(len(self.units)):
-            for place, i in enumerate(large):
-                begin = sum(share for _, share in shares[: i if place else 0])
-                end = begin + sum(s for _, s in shares[0 if not place else i : i + 1])
-                steps = max(1, round(end * self.look.steps) - round(begin * self.look.steps))
+            for begin, end, i in zip([0, *ends], ends, large, strict=False):
                 height, width = sizes[i]
-                yield Stage(unit, height, width, steps, place == 0, i == large[-1])
+                yield Stage(unit, height, width, max(1, end - begin), i == large[0])
 
     def _begin(self, index: int) -> Optimisation:
         stage = self.stages[index]
