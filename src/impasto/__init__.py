@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from impasto.api import (
         Result,
+        apply,
         dream,
         dream_steps,
         filter,
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "ImpastoError": "impasto.errors",
     "Result": "impasto.api",
+    "apply": "impasto.api",
     "dream": "impasto.api",
     "dream_steps": "impasto.api",
     "filter": "impasto.api",
@@ -49,6 +51,7 @@ __all__ = [
     "ImpastoError",
     "Result",
     "__version__",
+    "apply",
     "dream",
     "dream_steps",
     "filter",

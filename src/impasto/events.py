@@ -53,6 +53,7 @@ class Step:
         steps: Of the scale.
         terms: Weighted value of each term before the step; scalar tensors.
         image: Call for the picture so far, (1, 3, H, W) in [0, 1].
+        figures: What was measured after the step besides its terms; mostly nothing.
     """
 
     scale: int
@@ -60,6 +61,7 @@ class Step:
     steps: int
     terms: Mapping[str, Tensor]
     image: Callable[[], Tensor]
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def loss(self) -> float:
@@ -106,6 +108,7 @@ class Finished:
         tables: The same for people.
         others: Further pictures (H, W, 3), by the ending of their files' names ("-invert").
         frame_ms: Milliseconds for each where they are the frames of a sequence; else 0.
+        pages: Files of web pages that were written, that at ``path`` first.
     """
 
     image: np.ndarray
@@ -119,6 +122,7 @@ class Finished:
     tables: tuple[Table, ...] = ()
     others: Mapping[str, np.ndarray] = field(default_factory=dict)
     frame_ms: float = 0.0
+    pages: tuple[str, ...] = ()
 
 
 Event = Started | ScaleStarted | Step | Saved | Finished

@@ -39,6 +39,9 @@ NAME_BYTES = 255 - len(".part")
 #: The output that is not a file.
 STDOUT = "-"
 
+#: Extensions of web pages.
+PAGES = (".html", ".htm")
+
 #: From a name in a spec to the picture of that name.
 Read = Callable[[str], "Picture"]
 
@@ -77,11 +80,32 @@ class HasRecipe(Protocol):
         """Write them to a .toml file that ``recipe`` takes."""
 
 
+@runtime_checkable
+class HasPages(Protocol):
+    """A job whose result can be web pages, one of them at the output, the others beside it."""
+
+    def endings(self) -> tuple[str, ...]:
+        """Of their names: ``("", "-relu4_1")``."""
+
+    def pages(self, names: Mapping[str, str]) -> Mapping[str, str]:
+        """The pages by their endings; ``names`` are those of their files."""
+
+
+@runtime_checkable
+class WritesModel(Protocol):
+    """A job whose output is not a picture but a model."""
+
+    def write_model(self, path: Path, metadata: dict[str, Any]) -> None:
+        """Write it, whole or not at all."""
+
+
 #: Verb to ``module:function`` of its spec and of the function that takes the spec and a
 #: :data:`Read` and gives a :class:`Job`.
 VERBS: Registry[tuple[str, str]] = Registry("verb")
 VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.styling:prepare"))
 VERBS.add("filter", ("impasto.specs:FilterSpec", "impasto.filtering:prepare"))
+VERBS.add("train", ("impasto.specs:TrainSpec", "impasto.training:prepare"))
+VERBS.add("apply", ("impasto.specs:ApplySpec", "impasto.applying:prepare"))
 VERBS.add("visualize", ("impasto.specs:VisualizeSpec", "impasto.visualizing:prepare"))
 VERBS.add("dream", ("impasto.specs:DreamSpec", "impasto.dreaming:prepare"))
 VERBS.add("inspect", ("impasto.specs:InspectSpec", "impasto.inspecting:prepare"))
@@ -112,11 +136,13 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     """
     sources = sources or {}
     _check_known(spec, output)
-    animated = is_gif(output) and spec.moves
-    others = () if animated else spec.others()
-    _check_output(output, [sources.get(n, n) for n in strings(spec)], others, animated=animated)
+    _check_model(spec, output)
+    inputs = [sources.get(n, n) for n in strings(spec)]
+    _check_output(output, inputs, spec)
     make: Callable[[Spec, Read], Job] = imported(VERBS.get(verb_of(spec))[1])
     job = make(spec, Reader(output.max_pixels, sources))
+    for path in _page_paths(job, output).values():
+        _check_target(path, inputs, output, "PNG")
     if output.resume:
         _resume(job, spec, output)
     if output.save_recipe is not None:
@@ -233,26 +259,29 @@ def renamed(spec: Spec, names: Mapping[str, str]) -> Spec:
 def _check_known(spec: Spec, output: OutputSpec) -> None:
     """Refuse what means nothing for the verb."""
     for field, about in OutputSpec.model_fields.items():
-        if field in spec.without and getattr(output, field) != about.default:
+        if field in spec.refused() and getattr(output, field) != about.default:
             raise UsageError(f"{verb_of(spec)} takes no {field.replace('_', '-')}")
 
 
-def is_gif(output: OutputSpec) -> bool:
+def _is_gif(output: OutputSpec) -> bool:
     """Whether the output is the file of an animation."""
     return output.output is not None and Path(output.output).suffix.lower() == ".gif"
 
 
-def _check_output(
-    output: OutputSpec,
-    inputs: Iterable[Any],
-    others: Iterable[str] = (),
-    *,
-    animated: bool = False,
-) -> None:
+def _check_model(spec: Spec, output: OutputSpec) -> None:
+    """A model needs a file of its own kind."""
+    if spec.product != "model" or output.output is None:
+        return
+    if Path(output.output).suffix.lower() != ".safetensors":
+        raise UsageError(
+            f"{output.output} is no name for a model", hint="it must end in .safetensors"
+        )
+
+
+def _check_output(output: OutputSpec, inputs: Iterable[Any], spec: Spec) -> None:
     """Everything about the output that can be known before anything heavy is loaded.
 
-    Some of ``inputs`` are names of files; the output must not be one of these. ``others`` are
-    the endings of further pictures beside it.
+    Some of ``inputs`` are names of files; the output must not be one of these.
     """
     path, inputs = output.output, list(inputs)
     if output.resume and path in (None, STDOUT):
@@ -270,13 +299,15 @@ def _check_output(
             _check_target(record, inputs, output, "PNG")
     if path is None:
         return
+    animated = spec.moves and _is_gif(output)
     if animated and output.save_every:
         raise UsageError("save-every writes no .gif", hint="name a .png with -o, or leave it out")
-    _check_target(path, inputs, output, "PNG" if animated else None)
+    other = spec.product != "picture" or animated or (spec.pages() and _is_page(path))
+    _check_target(path, inputs, output, "PNG" if other else None)
     _check_numbered(output)
     if path == STDOUT:
         return
-    for inner in others:
+    for inner in () if animated else spec.others():
         _check_target(str(other_path(path, inner)), inputs, output)
     if output.resume and not checkpoint_path(path).exists():
         raise InputError(
@@ -299,6 +330,18 @@ def _check_target(
             raise UsageError(
                 f"{path} is an input; writing there would destroy it", hint="choose another name"
             )
+
+
+def _is_page(path: str) -> bool:
+    return Path(path).suffix.lower() in PAGES
+
+
+def _page_paths(job: Job, output: OutputSpec) -> dict[str, str]:
+    """Where the pages of ``job`` go, by their endings; empty where the output is a picture."""
+    path = output.output
+    if path in (None, STDOUT) or not _is_page(str(path)) or not isinstance(job, HasPages):
+        return {}
+    return {end: str(other_path(str(path), end)) if end else str(path) for end in job.endings()}
 
 
 def _is_file(name: str | Path) -> bool:
@@ -330,26 +373,35 @@ def _save(job: Job, spec: Spec, output: OutputSpec, event: Finished) -> Finished
     path = _write(job, spec, output, event, force=output.force or output.resume)
     if path is not None and path != STDOUT:
         checkpoint_path(path).unlink(missing_ok=True)
-    if is_gif(output):
+    if _is_gif(output):
         event = dataclasses.replace(event, others={})  # they are in the file
     return dataclasses.replace(
-        event, path=path, metadata=metadata(job, spec, complete=event.complete)
+        event,
+        path=path,
+        metadata=metadata(job, spec, complete=event.complete),
+        pages=tuple(_page_paths(job, output).values()),
     )
 
 
 def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: bool) -> str | None:
     if output.output is None:
         return None
+    if isinstance(job, WritesModel):
+        job.write_model(Path(output.output), metadata(job, spec, complete=event.complete))
+        return output.output
     from impasto import images
 
+    if isinstance(job, HasPages) and (paths := _page_paths(job, output)):
+        pages = job.pages({end: Path(path).name for end, path in paths.items()})
+        for end, path in reversed(paths.items()):  # the output last: then all links lead somewhere
+            images.save_bytes(pages[end].encode(), path, force=force)
+        return output.output
     record = metadata(job, spec, complete=event.complete)
-    if is_gif(output):
+    if _is_gif(output):
         from impasto.images.animation import save_gif
 
-        ms = event.frame_ms
-        save_gif(
-            event.others.values(), output.output, milliseconds=ms, metadata=record, force=force
-        )
+        ms, frames = event.frame_ms, event.others.values()
+        save_gif(frames, output.output, milliseconds=ms, metadata=record, force=force)
         return output.output
     images.save(event.image, output.output, alpha=event.alpha, metadata=record, force=force)
     for inner, image in event.others.items() if output.output != STDOUT else ():
@@ -359,8 +411,10 @@ def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: 
 
 def _others(output: OutputSpec, event: Finished) -> Iterator[Saved]:
     if output.output not in (None, STDOUT):
-        for inner in event.others:
+        for inner in event.others if not event.pages else ():
             yield Saved(str(other_path(str(output.output), inner)), "picture")
+        for path in event.pages[1:]:
+            yield Saved(path, "page")
 
 
 def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:
@@ -371,9 +425,15 @@ def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:
     from impasto import images
 
     target = Path(output.output)
-    path = beside(target, f"-{event.scale + 1}-{event.index:05d}", target.suffix)
+    path = beside(target, f"-{event.scale + 1}-{event.index:05d}", numbered_ending(output.output))
     images.save(images.from_tensor(event.image()), path, force=True)
     yield Saved(str(path), "picture")
+
+
+def numbered_ending(output: str) -> str:
+    """The extension of numbered pictures: that of the output, or .png where it is a model."""
+    ending = Path(output).suffix
+    return ".png" if ending.lower() == ".safetensors" else ending
 
 
 def _check_numbered(output: OutputSpec) -> None:
@@ -381,7 +441,8 @@ def _check_numbered(output: OutputSpec) -> None:
     if not output.save_every or output.force or output.resume or output.output in (None, STDOUT):
         return
     target = Path(str(output.output))
-    numbers = re.compile(re.escape(target.stem) + r"-\d+-\d{5}" + re.escape(target.suffix))
+    ending = re.escape(numbered_ending(str(output.output)))
+    numbers = re.compile(re.escape(target.stem) + r"-\d+-\d{5}" + ending)
     old = next((p for p in target.parent.glob("*-*") if numbers.fullmatch(p.name)), None)
     if old is not None:
         raise UsageError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from PIL import Image
 from impasto.errors import UsageError
 from impasto.images import metadata as meta
 from impasto.images.encoding import quantise
-from impasto.images.writing import check_writable, commit
+from impasto.images.writing import save_bytes
 
 #: Steps in which GIF measures time, ms.
 TICK = 10
@@ -43,7 +42,6 @@ def save_gif(
         UsageError: There is no frame, or the file exists.
         ResourceError: The disk is full.
     """
-    check_writable(path, force=force, format="PNG")
     pictures = [_indexed(frame) for frame in frames]
     if not pictures:
         raise UsageError("an animation needs at least one frame")
@@ -52,11 +50,10 @@ def save_gif(
     pictures[0].save(
         data, "GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0
     )
-    target = Path(os.path.realpath(path))
-    commit(target, data.getvalue(), force=force)
+    save_bytes(data.getvalue(), path, force=force)
     if metadata is not None:
-        sidecar = meta.sidecar_path(target)
-        commit(sidecar, meta.sidecar_bytes(metadata, data.getvalue()), force=force)
+        sidecar = meta.sidecar_path(Path(path))
+        save_bytes(meta.sidecar_bytes(metadata, data.getvalue()), sidecar, force=force)
 
 
 def _indexed(frame: npt.NDArray[np.floating[Any]]) -> Image.Image:

@@ -100,10 +100,27 @@ def save(
     if metadata is not None and not encoded.holds_metadata:
         sidecar = meta.sidecar_path(target)
         _check_target(sidecar, force=force)
-    commit(target, encoded.data, force=force)
+    _commit(target, encoded.data, force=force)
     if sidecar is not None and metadata is not None:
-        commit(sidecar, meta.sidecar_bytes(metadata, encoded.data), force=force)
+        _commit(sidecar, meta.sidecar_bytes(metadata, encoded.data), force=force)
     return Saved(Path(path), sidecar, kind, len(encoded.data), encoded.notes)
+
+
+def save_bytes(data: bytes, path: str | Path, *, force: bool = False) -> None:
+    """Write a file that is no picture, whole or not at all.
+
+    Args:
+        data: All of it.
+        path: Where to.
+        force: Replace an existing file.
+
+    Raises:
+        UsageError: The file exists, or cannot stand there.
+        ResourceError: The disk is full.
+        ImpastoError: Writing failed.
+    """
+    _check_target(Path(path), force=force)
+    _commit(Path(os.path.realpath(path)), data, force=force)
 
 
 def check_writable(path: str | Path, *, force: bool = False, format: str | None = None) -> str:
@@ -180,7 +197,7 @@ def _exists(path: Path) -> UsageError:
     return UsageError(f"{shown(str(path))} exists already", hint="--force replaces it")
 
 
-def commit(path: Path, data: bytes, *, force: bool) -> None:
+def _commit(path: Path, data: bytes, *, force: bool) -> None:
     """Write under a temporary name, then give the final one in a single step."""
     # Not derived from the final name: that may be as long as the file system allows.
     draft = path.with_name(f".impasto-{secrets.token_hex(8)}.part")
