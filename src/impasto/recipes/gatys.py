@@ -132,10 +132,10 @@ CONTROLLING = Recipe(
         "init": "as in the notebook of 2016",
         "clamp": "as in the notebook of 2016",
         "size": "section 6: 1024 px",
-        "schedule": "section 6: 500 px, then 1024 px",
+        "schedule": "section 6 (500 px), supplement (1024 px)",
         "schedule.smallest": "impasto",
         "schedule.steps": "impasto, but for the published ones",
-        "schedule.steps.published": "as in the notebook of 2016",
+        "schedule.steps.published": "500, then 200: the printed ratio 2.5, the notebook's numbers",
     },
     deviations="The controls are options of every recipe: guidance maps --mask and --style-mask; "
     "colour --colors content (luminance only) and --colors match (mean and covariance); scale "

@@ -42,7 +42,7 @@ NEURAL_STYLE = Recipe(
         "terms.style": "neural_style.lua: -style_weight 100, relu1_1 to relu5_1",
         "terms.style.layer_weights": "neural_style.lua: every layer with the whole weight",
         "terms.style.options": "neural_style.lua: Gram matrix over its features' number",
-        "terms.tv": "neural_style.lua: -tv_weight 1e-3 on 0-255, as 65.025 on [0, 1]",
+        "terms.tv": "neural_style.lua: -tv_weight 1e-3; on 0-255 that is 65.025 on [0, 1]",
         "normalize_gradients": "neural_style.lua: -normalize_gradients is off",
         "optimizer": "neural_style.lua and optim.lbfgs: 100 corrections, step 1",
         "optimizer.scaled": "impasto: torch drops curvature pairs of small objectives",
@@ -54,6 +54,7 @@ NEURAL_STYLE = Recipe(
         "schedule.steps.published": "neural_style.lua: -num_iterations 1000",
     },
     deviations="The value of the total variation is part of the reported loss; in the source only "
-    "its gradient exists. For Adam the source has a step of 10 on the 0-255 scale: "
+    "its gradient exists. The source multiplies pixels by 256; here they reach 255, as in the "
+    "network's training. For Adam the source has a step of 10 on the 0-255 scale: "
     "--optimizer adam --learning-rate 0.0392.",
 )
