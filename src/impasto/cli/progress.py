@@ -49,6 +49,8 @@ class Progress:
             self._estimate.update(event.scale, event.index, now)
             self._last = event
             self.step(event, now)
+            if event.note:
+                self.note(event.note)
         elif isinstance(event, events.Saved):
             self.note(f"wrote {event.path}")
 
