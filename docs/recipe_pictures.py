@@ -36,6 +36,15 @@ FOLDER = Path(__file__).with_name("gallery") / "recipes"
 PAGE = FOLDER.with_suffix(".md")
 FOUND = FOLDER / "found.json"
 SHARED = Path(os.environ.get("IMPASTO_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+#: What of a recipe does not change the picture.
+WORDS: dict[str, Any] = {
+    "title": True,
+    "summary": True,
+    "paper": True,
+    "sources": True,
+    "deviations": True,
+    "stand_in": {"reason"},
+}
 WORK = Path(tempfile.gettempdir()) / "impasto-recipes"
 #: Photo and painting, by the names of their files.
 PAIRS = (
@@ -43,7 +52,7 @@ PAIRS = (
     ("golden_gate", "munch_the_scream"),
     ("cornell", "kandinsky"),
 )
-SIZE, QUALITY, HEIGHT, GAP, BYTES = 256, "draft", 192, 6, 90_000
+SIZE, QUALITY, HEIGHT, GAP, BYTES = 192, "draft", 192, 6, 90_000
 #: What is seen in the pictures, for one who has the photos and paintings beside them.
 SEEN: dict[str, str] = {}
 
@@ -70,7 +79,7 @@ def source(kind: str, name: str) -> Path:
 
 def painted(recipe: str, pair: tuple[str, str], work: Path) -> Picture:
     """A result, made now or found in ``work`` with the same numbers."""
-    numbers = RECIPES.get(recipe).model_dump_json(exclude={"sources", "deviations", "summary"})
+    numbers = RECIPES.get(recipe).model_dump_json(exclude=WORDS)
     key = hashlib.sha256(f"{numbers} {pair} {SIZE} {QUALITY}".encode()).hexdigest()[:16]
     path, facts = work / f"{recipe}-{pair[0]}-{key}.png", work / f"{recipe}-{pair[0]}-{key}.json"
     if not facts.exists():

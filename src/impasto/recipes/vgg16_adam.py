@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn
-from impasto.recipes.parts import content, gram, tv, twins
+from impasto.recipes.parts import AGAINST_SPECKLE, content, gram, tv, twins
 
 _STYLE = ("relu4_3",)
 
@@ -32,8 +32,9 @@ VGG16_ADAM = Recipe(
         terms=(
             content("relative", 1.0, "relu1_2", "relu2_2"),
             gram("hw", "relative", 3.0, _STYLE),
-            tv(20.0),
+            tv(60.0),
         ),
+        reason=f"{AGAINST_SPECKLE} Steps are large here, so it weighs much.",
     ),
     sources={
         "backbone": "S2: vgg16.npy; its layers include their ReLU",
