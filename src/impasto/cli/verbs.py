@@ -7,6 +7,7 @@ from typing import Any
 
 from impasto import events, jobs
 from impasto.cli.estimate import clock
+from impasto.cli.folders import folder_of, run_folder
 from impasto.cli.progress import Progress, make_progress
 from impasto.cli.session import Session, write
 from impasto.errors import Cancelled, UsageError
@@ -26,6 +27,10 @@ def run_verb(name: str, values: dict[str, Any], outputs: dict[str, Any], session
         ImpastoError: A value makes no sense, a picture cannot be used, the job failed.
         Cancelled: It was stopped; what there was has been saved.
     """
+    folder = folder_of(name, values)
+    if folder is not None:
+        run_folder(name, folder, values, outputs, session)
+        return
     spec: Spec = jobs.spec_type(name).build(**values)
     output: OutputSpec = OutputSpec.build(**outputs)
     run_job(spec, output, session)
@@ -37,6 +42,8 @@ def run_job(
     session: Session,
     sources: Mapping[str, Any] | None = None,
     remarks: Callable[[events.Started], Iterable[str]] = lambda _: (),
+    *,
+    answer: bool = True,
 ) -> events.Finished:
     """Run a job to its end or to Ctrl-C and print the outcome.
 
@@ -46,18 +53,19 @@ def run_job(
         session: Where to talk.
         sources: As for :func:`impasto.jobs.prepare`.
         remarks: More notes, once the job has been prepared.
+        answer: Print the path.
     """
     if session.json and output.output == jobs.STDOUT:
         raise UsageError("--json and -o - both write to standard output", hint="name a file")
     progress = make_progress(session)
     job = jobs.run(spec, output, sources)
     try:
-        finished = _watch(job, output, session, progress, remarks)
+        finished = _watch(job, output, session, progress, remarks, spec.product)
     finally:
         progress.close()
     session.note(f"{clock(finished.seconds)} in all")
     show_tables(finished.tables, session, aside=output.output == jobs.STDOUT)
-    if output.output != jobs.STDOUT:
+    if answer and output.output != jobs.STDOUT:
         session.answer(str(finished.path), _summary(finished, progress))
     return finished
 
@@ -103,6 +111,7 @@ def _watch(
     session: Session,
     progress: Progress,
     remarks: Callable[[events.Started], Iterable[str]],
+    product: str,
 ) -> events.Finished:
     """Follow the job; a request to stop is answered after the event at hand."""
     session.interrupts.announce = lambda: progress.note(
@@ -124,19 +133,18 @@ def _watch(
             place = f" at scale {event.scale + 1}/{count}, step {event.index}/{event.steps}"
         if session.interrupts.requested:
             job.close()  # type: ignore[attr-defined]
-            raise _stopped(output, saveable, place)
+            raise _stopped(output, saveable, place, product)
     raise AssertionError("a job ends with Finished")
 
 
-def _stopped(output: OutputSpec, saveable: bool, place: str) -> Cancelled:
+def _stopped(output: OutputSpec, saveable: bool, place: str, what: str) -> Cancelled:
     path = output.output or jobs.STDOUT
     if not saveable:
         return Cancelled("stopped before the first step; nothing was saved")
     if path == jobs.STDOUT:
         return Cancelled(f"stopped{place}; the picture so far went to standard output")
     return Cancelled(
-        f"stopped{place}; the picture so far is {path}, the checkpoint "
-        f"{jobs.checkpoint_path(path)}",
+        f"stopped{place}; the {what} so far is {path}, the checkpoint {jobs.checkpoint_path(path)}",
         hint="the same command with --resume continues",
     )
 

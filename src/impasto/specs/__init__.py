@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from impasto.specs.apply import ApplySpec
 from impasto.specs.base import Spec
 from impasto.specs.filter import FilterSpec
 from impasto.specs.inspect import InspectSpec
 from impasto.specs.output import OutputSpec
 from impasto.specs.stylize import StylizeSpec
+from impasto.specs.train import TrainSpec
 
-__all__ = ["FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec"]
+__all__ = [
+    "ApplySpec",
+    "FilterSpec",
+    "InspectSpec",
+    "OutputSpec",
+    "Spec",
+    "StylizeSpec",
+    "TrainSpec",
+]
