@@ -52,7 +52,7 @@ PAIRS = (
     ("golden_gate", "munch_the_scream"),
     ("cornell", "kandinsky"),
 )
-SIZE, QUALITY, HEIGHT, GAP, BYTES = 192, "draft", 192, 6, 90_000
+SIZE, QUALITY, HEIGHT, GAP, BYTES = 256, "draft", 192, 6, 90_000
 #: What is seen in the pictures, for one who has the photos and paintings beside them.
 SEEN: dict[str, str] = {}
 

@@ -86,7 +86,7 @@ NOTEBOOK = Recipe(
         ratio=800 / 512,
         smallest=64,
         count=2,
-        steps={"draft": (15, 60), "good": (50, 150), "best": (150, 400), "published": (200, 500)},
+        steps={"draft": (30, 60), "good": (50, 150), "best": (150, 400), "published": (200, 500)},
     ),
     stand_in=StandIn(terms=_STAND_IN, optimizer=PROMPT, reason=_REASON),
     sources={
@@ -128,7 +128,7 @@ CONTROLLING = Recipe(
         ratio=1024 / 500,
         smallest=64,
         count=2,
-        steps={"draft": (8, 60), "good": (40, 150), "best": (100, 400), "published": (200, 500)},
+        steps={"draft": (16, 60), "good": (40, 150), "best": (100, 400), "published": (200, 500)},
     ),
     stand_in=StandIn(terms=_STAND_IN, optimizer=PROMPT, reason=_REASON),
     sources={
