@@ -84,7 +84,7 @@ def test_equal_seeds_give_equal_pictures_and_others_do_not() -> None:
 def test_start_pictures() -> None:
     def first(init: str) -> np.ndarray:
         run = job(init=init)
-        run._begin(0)
+        run._passage.begin(0)
         return run.image().numpy()
 
     content, noise, half = first("content"), first("noise"), first("mix:0.25")
@@ -96,7 +96,7 @@ def test_start_pictures() -> None:
 def test_start_from_a_given_picture() -> None:
     spec = StylizeSpec.build(content="p", style=("a",), size=48, init="sketch.png")
     run = Stylization(spec, resolve(spec), Inputs(PHOTO, ARTS[:1], ARTS[1]), backbone=SMALL)
-    run._begin(0)
+    run._passage.begin(0)
     from impasto.images.resize import resize
     from impasto.images.tensors import to_tensor
 
