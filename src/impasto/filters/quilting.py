@@ -68,6 +68,32 @@ class Quilting(ReferenceFilter):
         return torch.from_numpy(result).permute(2, 0, 1).unsqueeze(0).to(image.device)
 
 
+def quilted(
+    exemplar: Tensor, size: tuple[int, int], block: float, *, search: int = 2000, seed: int = 0
+) -> Tensor:
+    """Texture synthesis by image quilting (section 2 of the paper), with no photo to follow.
+
+    Args:
+        exemplar: ``(1, 3, h, w)`` in [0, 1], sides of 12 px or more.
+        size: Height and width of the result.
+        block: Side of a patch, px; at least 12, and at most the exemplar's sides.
+        search: Patches that are tried for a block.
+        seed: Of the choice.
+
+    Returns:
+        ``(1, 3, *size)`` in [0, 1].
+    """
+    factor = max(1, round(min(block, *exemplar.shape[-2:]) / _CELLS))
+    factor = min(factor, min(exemplar.shape[-2:]) // _CELLS)
+    generator = np.random.default_rng(seed)
+    source = exemplar[0].permute(1, 2, 0).contiguous().cpu().numpy()
+    tones = np.zeros(source.shape[:2], np.float32)
+    patches = _Patches.sampled(source, tones, factor, _POOL * search, generator)
+    nothing = np.zeros((*size, 3), np.float32)
+    result = _laid(patches, nothing[..., 0], nothing, _Weights(1.0, 0.0, 0.0), generator)
+    return torch.from_numpy(result).permute(2, 0, 1).unsqueeze(0).to(exemplar.device)
+
+
 @dataclass(frozen=True)
 class _Weights:
     """Of the three errors: on the overlap, against the pass before, against the photo's tones."""

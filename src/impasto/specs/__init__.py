@@ -7,5 +7,6 @@ from impasto.specs.filter import FilterSpec
 from impasto.specs.inspect import InspectSpec
 from impasto.specs.output import OutputSpec
 from impasto.specs.stylize import StylizeSpec
+from impasto.specs.texture import TextureSpec
 
-__all__ = ["FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec"]
+__all__ = ["FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec", "TextureSpec"]
