@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 CHECKPOINT_SECONDS = 60.0
 #: Longest file name that common file systems take, in bytes, less what ``.part`` needs.
 NAME_BYTES = 255 - len(".part")
+#: Fields of the output that mean nothing for a job without steps.
+OF_STEPS = frozenset({"save_every", "log", "plot", "resume"})
 #: The output that is not a file.
 STDOUT = "-"
 
@@ -223,6 +225,11 @@ def _check_known(spec: Spec, output: OutputSpec) -> None:
     for field, about in OutputSpec.model_fields.items():
         if field in spec.without and getattr(output, field) != about.default:
             raise UsageError(f"{verb_of(spec)} takes no {field.replace('_', '-')}")
+        if spec.stepless() and field in OF_STEPS and getattr(output, field) != about.default:
+            raise UsageError(
+                f"this {verb_of(spec)} takes no {field.replace('_', '-')}: it is done in one step",
+                hint="leave it out",
+            )
 
 
 def _check_output(output: OutputSpec, inputs: Iterable[Any], others: Iterable[str] = ()) -> None:

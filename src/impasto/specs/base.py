@@ -49,6 +49,10 @@ class Spec(BaseModel):
         """Pictures that are written beside the output: ``("-invert",)`` is ``NAME-invert.EXT``."""
         return ()
 
+    def stepless(self) -> bool:
+        """Whether the job is done in one go: nothing to log, number, stop or go on with."""
+        return False
+
     @classmethod
     def build(cls, **values: Any) -> Self:
         """Validate ``values``.

@@ -55,6 +55,10 @@ class InspectSpec(Spec):
         """The rebuilt picture."""
         return ("-invert",) if self.invert is not None else ()
 
+    def stepless(self) -> bool:
+        """Only an inversion takes steps."""
+        return self.invert is None
+
     @field_validator("layers")
     @classmethod
     def _all_alone(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -116,6 +116,10 @@ class TextureSpec(Spec):
         sides = None if self.size is None else _sides(self.size)
         return None if sides is None else (sides[1], sides[0])
 
+    def stepless(self) -> bool:
+        """Quilting lays patch by patch, in one go."""
+        return self.recipe == QUILTING
+
     def stylization(self) -> StylizeSpec:
         """The same request for ``stylize``, as far as the two have fields in common.
 
