@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.api import Result, filter, inspect, stylize, stylize_steps
+    from impasto.api import Result, filter, inspect, stylize, stylize_steps, texture
     from impasto.errors import ImpastoError
 
 __version__ = "0.1.0"
@@ -27,6 +27,7 @@ _HOMES = {
     "inspect": "impasto.api",
     "stylize": "impasto.api",
     "stylize_steps": "impasto.api",
+    "texture": "impasto.api",
 }
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "inspect",
     "stylize",
     "stylize_steps",
+    "texture",
 ]
 
 

@@ -14,6 +14,7 @@ from impasto.backbones import Backbone
 from impasto.engine.devices import pick_device
 from impasto.engine.objective import Eyes, Goal
 from impasto.engine.scales import Scale
+from impasto.events import Finished
 from impasto.images.colour import match_histogram
 from impasto.images.resize import resize, resize_map
 from impasto.images.tensors import to_tensor
@@ -25,6 +26,7 @@ from impasto.styling.exemplar import Exemplar
 from impasto.styling.goals import Area, Paintings, goals_at
 from impasto.styling.job import RecipeJob, Size, layers_of, scales_of
 from impasto.styling.plan import terms_at
+from impasto.styling.seams import seam_strength
 
 
 class Texture(RecipeJob):
@@ -75,6 +77,14 @@ class Texture(RecipeJob):
     def image(self) -> Tensor:
         """The picture so far at the size of the current scale, (1, 3, H, W) in [0, 1]."""
         return self._canvas()
+
+    def finished(self, seconds: float, *, complete: bool = True) -> Finished:
+        """The result so far as an event; it says how strong the seams are."""
+        done = super().finished(seconds, complete=complete)
+        if not self.spec.seamless:
+            return done
+        strength = seam_strength(torch.from_numpy(done.image.transpose(2, 0, 1)[None]))
+        return replace(done, report={"seam": round(strength, 3)})
 
     def _completed(self) -> Tensor:
         picture = self._canvas()
