@@ -32,7 +32,7 @@ def verb(name: str) -> str:
     """A verb: usage, what it does, a table of its options."""
     doc = inspect.cleandoc(jobs.spec_type(name).__doc__ or "").split("\n\n")[0]
     options = app.verb_options(name)
-    places = " ".join(o.field.upper() + (" ..." if o.many else "") for o in options if o.required)
+    places = " ".join(o.field.upper() + (" ..." if o.many else "") for o in options if o.place)
     rows = [row(option) for option in options]
     return "\n".join([f"## `impasto {name} {places} -o OUTPUT`", "", doc, "", *header(), *rows])
 
@@ -44,7 +44,7 @@ def header() -> list[str]:
 
 def row(option: derive.Option) -> str:
     """One option as a row of a table."""
-    name = option.field.upper() if option.required else ", ".join(reversed(option.flags))
+    name = option.field.upper() if option.place else ", ".join(reversed(option.flags))
     cells = [f"`{name}`", option.help, option.allowed, option.default]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

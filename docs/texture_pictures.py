@@ -1,7 +1,7 @@
 """Makes the pictures of ``docs/gallery/texture.md``: ``python docs/texture_pictures.py``.
 
 Needs the folder of sample pictures (``IMPASTO_SHARED``, or ``shared`` beside the checkout) and
-scikit-image. About three minutes a texture on one core. Names as arguments make only those;
+scikit-image. About a minute a texture on one core. Names as arguments make only those;
 ``tilings`` and ``methods`` are the two kinds of sheets, ``numbers`` the guided one.
 """
 
@@ -25,7 +25,7 @@ Array = npt.NDArray[np.float32]
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("IMPASTO_SHARED", ROOT.parent / "shared")) / "data"
 FOLDER = ROOT / "docs" / "gallery" / "texture"
-SIZE = 256
+SIZE = 192
 
 
 def photo(name: str) -> Array:
@@ -61,7 +61,7 @@ TEXTURES: dict[str, tuple[Callable[[], Array], dict[str, Any]]] = {
 def tiling(name: str) -> None:
     """A seamless tile, four times."""
     exemplar, options = TEXTURES[name]
-    made = impasto.texture(exemplar(), size=SIZE, seamless=True, **options)
+    made = impasto.texture(exemplar(), size=SIZE, seamless=True, iterations=50, **options)
     note = f"seam {made.report['seam']:.2f}, {made.seconds:.0f} s"
     show(name, np.tile(made.array, (2, 2, 1)), note)
 

@@ -30,7 +30,7 @@ def test_every_command_and_option_is_there(text):
         assert f"## `impasto {name}" in text
     for verb in jobs.VERBS.names():
         for option in app.verb_options(verb):
-            shown = option.field.upper() if option.required else option.flag
+            shown = option.field.upper() if option.place else option.flag
             assert f"{shown}`" in text
 
 

@@ -42,7 +42,7 @@ def result(photo, painting) -> impasto.Result:
 def test_inventory():
     assert impasto.__all__ == [
         *("ImpastoError", "Result", "__version__", "filter", "inspect", "stylize"),
-        "stylize_steps",
+        *("stylize_steps", "texture"),
     ]
     assert set(impasto.__all__) <= set(dir(impasto))
     for name in impasto.__all__:
@@ -56,7 +56,8 @@ def test_inventory_of_rooms():
         *("Event", "Finished", "Saved", "ScaleStarted", "Started", "Step", "Table")
     ]
     assert importlib.import_module("impasto.specs").__all__ == [
-        *("FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec")
+        *("FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec", "TextureSpec"),
+        "TrainSpec",
     ]
 
 

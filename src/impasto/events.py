@@ -53,6 +53,7 @@ class Step:
         steps: Of the scale.
         terms: Weighted value of each term before the step; scalar tensors.
         image: Call for the picture so far, (1, 3, H, W) in [0, 1].
+        figures: What was measured after the step besides its terms; mostly nothing.
     """
 
     scale: int
@@ -60,6 +61,7 @@ class Step:
     steps: int
     terms: Mapping[str, Tensor]
     image: Callable[[], Tensor]
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def loss(self) -> float:

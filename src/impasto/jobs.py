@@ -79,12 +79,21 @@ class HasRecipe(Protocol):
         """Write them to a .toml file that ``recipe`` takes."""
 
 
+@runtime_checkable
+class WritesModel(Protocol):
+    """A job whose output is not a picture but a model."""
+
+    def write_model(self, path: Path, metadata: dict[str, Any]) -> None:
+        """Write it, whole or not at all."""
+
+
 #: Verb to ``module:function`` of its spec and of the function that takes the spec and a
 #: :data:`Read` and gives a :class:`Job`.
 VERBS: Registry[tuple[str, str]] = Registry("verb")
 VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.styling:prepare"))
 VERBS.add("texture", ("impasto.specs:TextureSpec", "impasto.styling:prepare_texture"))
 VERBS.add("filter", ("impasto.specs:FilterSpec", "impasto.filtering:prepare"))
+VERBS.add("train", ("impasto.specs:TrainSpec", "impasto.training:prepare"))
 VERBS.add("inspect", ("impasto.specs:InspectSpec", "impasto.inspecting:prepare"))
 
 
@@ -113,7 +122,8 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     """
     sources = sources or {}
     _check_known(spec, output)
-    _check_output(output, [sources.get(n, n) for n in strings(spec)], spec.others())
+    _check_model(spec, output)
+    _check_output(output, [sources.get(n, n) for n in strings(spec)], spec)
     make: Callable[[Spec, Read], Job] = imported(VERBS.get(verb_of(spec))[1])
     job = make(spec, reader(output.max_pixels, sources))
     if output.resume:
@@ -232,11 +242,20 @@ def _check_known(spec: Spec, output: OutputSpec) -> None:
             )
 
 
-def _check_output(output: OutputSpec, inputs: Iterable[Any], others: Iterable[str] = ()) -> None:
+def _check_model(spec: Spec, output: OutputSpec) -> None:
+    """A model needs a file of its own kind."""
+    if spec.product != "model" or output.output is None:
+        return
+    if Path(output.output).suffix.lower() != ".safetensors":
+        raise UsageError(
+            f"{output.output} is no name for a model", hint="it must end in .safetensors"
+        )
+
+
+def _check_output(output: OutputSpec, inputs: Iterable[Any], spec: Spec) -> None:
     """Everything about the output that can be known before anything heavy is loaded.
 
-    Some of ``inputs`` are names of files; the output must not be one of these. ``others`` are
-    the endings of further pictures beside it.
+    Some of ``inputs`` are names of files; the output must not be one of these.
     """
     path, inputs = output.output, list(inputs)
     if output.resume and path in (None, STDOUT):
@@ -254,11 +273,11 @@ def _check_output(output: OutputSpec, inputs: Iterable[Any], others: Iterable[st
             _check_target(record, inputs, output, "PNG")
     if path is None:
         return
-    _check_target(path, inputs, output)
+    _check_target(path, inputs, output, None if spec.product == "picture" else "PNG")
     _check_numbered(output)
     if path == STDOUT:
         return
-    for inner in others:
+    for inner in spec.others():
         _check_target(str(other_path(path, inner)), inputs, output)
     if output.resume and not checkpoint_path(path).exists():
         raise InputError(
@@ -320,6 +339,9 @@ def _save(job: Job, spec: Spec, output: OutputSpec, event: Finished) -> Finished
 def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: bool) -> str | None:
     if output.output is None:
         return None
+    if isinstance(job, WritesModel):
+        job.write_model(Path(output.output), metadata(job, spec, complete=event.complete))
+        return output.output
     from impasto import images
 
     images.save(
@@ -348,9 +370,15 @@ def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:
     from impasto import images
 
     target = Path(output.output)
-    path = beside(target, f"-{event.scale + 1}-{event.index:05d}", target.suffix)
+    path = beside(target, f"-{event.scale + 1}-{event.index:05d}", numbered_ending(output.output))
     images.save(images.from_tensor(event.image()), path, force=True)
     yield Saved(str(path), "picture")
+
+
+def numbered_ending(output: str) -> str:
+    """The extension of numbered pictures: that of the output, or .png where it is a model."""
+    ending = Path(output).suffix
+    return ".png" if ending.lower() == ".safetensors" else ending
 
 
 def _check_numbered(output: OutputSpec) -> None:
@@ -358,7 +386,8 @@ def _check_numbered(output: OutputSpec) -> None:
     if not output.save_every or output.force or output.resume or output.output in (None, STDOUT):
         return
     target = Path(str(output.output))
-    numbers = re.compile(re.escape(target.stem) + r"-\d+-\d{5}" + re.escape(target.suffix))
+    ending = re.escape(numbered_ending(str(output.output)))
+    numbers = re.compile(re.escape(target.stem) + r"-\d+-\d{5}" + ending)
     old = next((p for p in target.parent.glob("*-*") if numbers.fullmatch(p.name)), None)
     if old is not None:
         raise UsageError(

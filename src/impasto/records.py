@@ -1,7 +1,8 @@
 """The losses of a job, step by step: a file that grows with it, and a picture of the curves.
 
 A row has ``scale`` and ``step`` (both from 1, as in the names of numbered pictures), the weighted
-value of every term before the step, ``loss``, their sum, and ``seconds`` since the job began.
+value of every term before the step, ``loss``, their sum, what else was measured (in a .csv only
+what the first row has), and ``seconds`` since the job began.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def row_of(event: Step) -> Row:
     """A step as a row, but for the seconds. Waits for the device."""
     terms = {name: float(value) for name, value in event.terms.items()}
     place = {"scale": event.scale + 1, "step": event.index}
-    return place | terms | {"loss": sum(terms.values())}
+    return place | terms | {"loss": sum(terms.values())} | dict(event.figures)
 
 
 def terms_of(rows: list[Row]) -> list[str]:

@@ -118,7 +118,7 @@ def output_options(name: str) -> list[derive.Option]:
 def verb(name: str, session: Session) -> Callable[..., None]:
     """The command of a verb, with a signature made from its spec."""
     own, output = derive.options(jobs.spec_type(name)), output_options(name)
-    positional = [o for o in own if o.required]
+    positional = [o for o in own if o.place]
 
     def command(*args: str, **options: Any) -> None:
         from impasto.cli.verbs import run_verb
@@ -128,7 +128,7 @@ def verb(name: str, session: Session) -> Callable[..., None]:
         run_verb(name, values, outputs, session)
 
     parameters = [_parameter(o) for o in positional]
-    parameters += [_parameter(o, group="Options") for o in own if not o.required]
+    parameters += [_parameter(o, group="Options") for o in own if not o.place]
     parameters += [_parameter(o, group="Output", required=o.field == "output") for o in output]
     doc = inspect.cleandoc(jobs.spec_type(name).__doc__ or "").split("\n\n")[0]
     return _described(command, name, doc, parameters)
@@ -186,11 +186,11 @@ def _parameter(
 ) -> inspect.Parameter:
     from cyclopts import Parameter
 
-    if option.required:
+    if option.place:
         kind = (
             inspect.Parameter.VAR_POSITIONAL if option.many else inspect.Parameter.POSITIONAL_ONLY
         )
-        about = Parameter(help=option.text(), required=True, negative="")
+        about = Parameter(help=option.text(), required=option.required, negative="")
         return inspect.Parameter(option.field, kind, annotation=Annotated[str, about])
     about = Parameter(
         name=option.flags,

@@ -1,8 +1,8 @@
 """From a spec to the options of a command: names, help, ranges and defaults are stated there.
 
-A required field is a positional argument, in the order of the fields; a required tuple takes all
-that are left. Every other field is an option. Values reach the spec as the strings they were
-typed as, so that the spec alone decides what is allowed.
+A required field is a positional argument, in the order of the fields; a required tuple, or one
+that is marked so, takes all that are left. Every other field is an option. Values reach the spec
+as the strings they were typed as, so that the spec alone decides what is allowed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from impasto.specs import Spec
-from impasto.specs.base import FILES, SETTINGS
+from impasto.specs.base import FILES, PLACES, SETTINGS
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 #: A layer, a name: no folder and no extension, unlike pictures (``features.21`` is a layer).
@@ -42,6 +42,7 @@ class Option:
         field: Of the spec.
         help: What it does.
         required: There is no default.
+        place: It is given as words, without an option.
         many: A list.
         switch: Takes no value.
         numeric: Its value or items are numbers.
@@ -54,6 +55,7 @@ class Option:
     field: str
     help: str
     required: bool
+    place: bool
     many: bool
     switch: bool
     numeric: bool
@@ -96,6 +98,7 @@ def _option(name: str, field: FieldInfo) -> Option:
         field=name,
         help=" ".join((field.description or "").split()),
         required=field.is_required(),
+        place=field.is_required() or field.json_schema_extra == PLACES,
         many=many,
         switch=kind is bool,
         numeric=kind in (int, float),
@@ -147,7 +150,7 @@ def regrouped(argv: Sequence[str], known: Iterable[Option]) -> list[str]:
     option is its value (stdin or stdout), any other one becomes :data:`STDIN`.
     """
     options = list(known)
-    lists = {flag: o for o in options if o.many and not o.required for flag in o.flags}
+    lists = {flag: o for o in options if o.many and not o.place for flag in o.flags}
     valued = {flag: o for o in options if not o.switch for flag in o.flags}
     missing = sum(o.required for o in options)
     done: list[str] = []

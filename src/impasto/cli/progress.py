@@ -48,6 +48,8 @@ class Progress:
         elif isinstance(event, events.Step):
             self._estimate.update(event.scale, event.index, now)
             self._last = event
+            if event.figures:
+                self.note(figures_text(event))
             self.step(event, now)
         elif isinstance(event, events.Saved):
             self.note(f"wrote {event.path}")
@@ -145,6 +147,12 @@ def print_note(console: Console, text: str) -> None:
 def terms_text(event: events.Step) -> str:
     """``"content 0.12  style 0.034"``. Waits for the device."""
     return "  ".join(f"{name} {float(value):.3g}" for name, value in event.terms.items())
+
+
+def figures_text(event: events.Step) -> str:
+    """``"step 500: psnr 28.3  error 0.021"``."""
+    found = "  ".join(f"{name} {value:.4g}" for name, value in event.figures.items())
+    return f"step {event.index}: {found}"
 
 
 def make_progress(session: Session) -> Progress:

@@ -52,7 +52,7 @@ def run_job(
     progress = make_progress(session)
     job = jobs.run(spec, output, sources)
     try:
-        finished = _watch(job, output, session, progress, remarks)
+        finished = _watch(job, output, session, progress, remarks, spec.product)
     finally:
         progress.close()
     session.note(f"{clock(finished.seconds)} in all")
@@ -103,6 +103,7 @@ def _watch(
     session: Session,
     progress: Progress,
     remarks: Callable[[events.Started], Iterable[str]],
+    product: str,
 ) -> events.Finished:
     """Follow the job; a request to stop is answered after the event at hand."""
     session.interrupts.announce = lambda: progress.note(
@@ -124,19 +125,18 @@ def _watch(
             place = f" at scale {event.scale + 1}/{count}, step {event.index}/{event.steps}"
         if session.interrupts.requested:
             job.close()  # type: ignore[attr-defined]
-            raise _stopped(output, saveable, place)
+            raise _stopped(output, saveable, place, product)
     raise AssertionError("a job ends with Finished")
 
 
-def _stopped(output: OutputSpec, saveable: bool, place: str) -> Cancelled:
+def _stopped(output: OutputSpec, saveable: bool, place: str, what: str) -> Cancelled:
     path = output.output or jobs.STDOUT
     if not saveable:
         return Cancelled("stopped before the first step; nothing was saved")
     if path == jobs.STDOUT:
         return Cancelled(f"stopped{place}; the picture so far went to standard output")
     return Cancelled(
-        f"stopped{place}; the picture so far is {path}, the checkpoint "
-        f"{jobs.checkpoint_path(path)}",
+        f"stopped{place}; the {what} so far is {path}, the checkpoint {jobs.checkpoint_path(path)}",
         hint="the same command with --resume continues",
     )
 

@@ -61,7 +61,7 @@ _PALETTE = TermSpec(
 _FINE = style("wasserstein", 15.0, ("relu1_1", "relu2_1", "relu3_1"), scale="relative")
 _DEEP = gram("hw", "relative", 5.0, ("relu4_1",)).model_copy(update={"name": "shapes"})
 _FAR = style(
-    "shifted-gram", 10.0, ("relu3_1", "relu4_1"), shifts=(1, 2, 4), scale="relative"
+    "shifted-gram", 10.0, ("relu3_1", "relu4_1"), shifts=[1, 2, 4], scale="relative"
 ).model_copy(update={"name": "rows"})
 
 TEXTURE = Recipe(

@@ -8,5 +8,14 @@ from impasto.specs.inspect import InspectSpec
 from impasto.specs.output import OutputSpec
 from impasto.specs.stylize import StylizeSpec
 from impasto.specs.texture import TextureSpec
+from impasto.specs.train import TrainSpec
 
-__all__ = ["FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec", "TextureSpec"]
+__all__ = [
+    "FilterSpec",
+    "InspectSpec",
+    "OutputSpec",
+    "Spec",
+    "StylizeSpec",
+    "TextureSpec",
+    "TrainSpec",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
@@ -32,6 +32,8 @@ _MESSAGES = {
 FILES: dict[str, JsonValue] = {"files": True}
 #: Marks a field whose items are settings, ``key=value``.
 SETTINGS: dict[str, JsonValue] = {"settings": True}
+#: Marks a list with a default that is given as words, without an option.
+PLACES: dict[str, JsonValue] = {"places": True}
 
 
 class Spec(BaseModel):
@@ -44,6 +46,9 @@ class Spec(BaseModel):
 
     #: Fields of the output that mean nothing for this verb; they are refused.
     without: ClassVar[frozenset[str]] = frozenset()
+
+    #: What the output is.
+    product: ClassVar[Literal["picture", "model"]] = "picture"
 
     def others(self) -> tuple[str, ...]:
         """Pictures that are written beside the output: ``("-invert",)`` is ``NAME-invert.EXT``."""

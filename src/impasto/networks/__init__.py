@@ -1,0 +1,13 @@
+"""Networks that make pictures: built from a line of text, saved with a card, read strictly.
+
+Each kind is one file that registers itself in :data:`NETWORKS`: a function from an architecture,
+a line of text, to a plain module. :func:`save` and :func:`load` know nothing else of it.
+"""
+
+from __future__ import annotations
+
+from impasto.networks.decoder import Decoder
+from impasto.networks.files import Card, Model, load, read_card, save
+from impasto.networks.model import NETWORKS, build
+
+__all__ = ["NETWORKS", "Card", "Decoder", "Model", "build", "load", "read_card", "save"]

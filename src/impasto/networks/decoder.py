@@ -1,0 +1,206 @@
+"""From features of a frozen encoder back to the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from impasto.networks.layers import Residual, conv, enlarged, zeroed
+from impasto.networks.model import NETWORKS, numbers
+
+#: What an architecture may set: channels and stride of the features, rounds of correction, their
+#: hidden channels; channels of the first convolution and of those at full size, residual blocks.
+DEFAULTS = {
+    "channels": 128,
+    "stride": 2,
+    "rounds": 1,
+    "hidden": 48,
+    "width": 48,
+    "last": 24,
+    "blocks": 1,
+}
+
+#: From pictures (B, 3, H, W) to their features.
+Encode = Callable[[Tensor], Tensor]
+
+
+class Decoder(nn.Module):
+    """Inverts an encoder: a first guess, then corrections by what the encoder sees in it.
+
+    The guess ``x`` of features ``f`` is a linear read-out (one 3 x 3 convolution to ``3 stride^2``
+    channels, laid out as pixels) plus a small network for what is not linear. Each correction
+    looks at the guess through the encoder ``E`` and adds a map of what is missing,
+    ``x + C(f - E(x), f)``: one step of a solver of ``E(x) = f`` whose step was learnt. Both begin
+    at the best that a linear map can do, by least squares (:class:`ReadoutFit`).
+
+    Args:
+        channels: Of the features.
+        stride: Pixels per position: a power of 2.
+        rounds: Corrections, at least 1.
+        hidden: Channels of the hidden layer of a correction.
+        width: Channels after the first convolution; halved at every enlargement, not below
+            ``last``.
+        last: Channels of the last hidden layer, at full size.
+        blocks: Residual blocks at the size of the features.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        stride: int,
+        rounds: int = 1,
+        hidden: int = 48,
+        width: int = 48,
+        last: int = 24,
+        blocks: int = 1,
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        self.readout = conv(channels, 3 * stride**2)
+        self.rest = Rest(channels, stride, width, last, blocks)
+        self.corrections = nn.ModuleList(
+            Correction(channels, stride, hidden) for _ in range(rounds)
+        )
+
+    def forward(self, features: Tensor, encode: Encode) -> Tensor:
+        """The last of :meth:`guesses`."""
+        guess = features
+        for guess in self.guesses(features, encode):  # noqa: B007
+            pass
+        return guess
+
+    def guesses(self, features: Tensor, encode: Encode) -> Iterator[Tensor]:
+        """From (B, C, H, W) the first guess and one after each correction.
+
+        Args:
+            features: What ``encode`` should give, (B, C, H, W).
+            encode: Pictures to features, differentiable where it is trained through.
+
+        Yields:
+            (B, 3, stride H, stride W), about [0, 1], not clamped.
+        """
+        plain = F.pixel_shuffle(self.readout(features), self.stride)
+        guess = plain + self.rest(features, plain)
+        yield guess
+        for correction in self.corrections:
+            guess = guess + correction(features - encode(guess), features)
+            yield guess
+
+    @classmethod
+    def of(cls, architecture: str) -> Decoder:
+        """From ``channels=128,stride=2,rounds=1`` and so on, see :data:`DEFAULTS`."""
+        return cls(**numbers(architecture, DEFAULTS))
+
+
+class Rest(nn.Module):
+    """What a linear read-out misses; begins as zero.
+
+    Enlarged step by step (nearest neighbour, then a convolution), the features are mixed at full
+    size with the read-out itself.
+
+    Args:
+        channels: See :class:`Decoder`, as the others.
+        stride: As above.
+        width: As above.
+        last: As above.
+        blocks: As above.
+    """
+
+    def __init__(self, channels: int, stride: int, width: int, last: int, blocks: int) -> None:
+        super().__init__()
+        self.first = conv(channels, width)
+        self.blocks = nn.Sequential(*(Residual(width) for _ in range(blocks)))
+        self.ups = nn.ModuleList()
+        for _ in range(stride.bit_length() - 1):
+            narrow = max(width // 2, last)
+            self.ups.append(conv(width, narrow))
+            width = narrow
+        self.mix = conv(width + 3, last)
+        self.last = zeroed(conv(last, 3))
+
+    def forward(self, features: Tensor, plain: Tensor) -> Tensor:
+        """(B, C, H, W) and (B, 3, stride H, stride W) to the size of the latter."""
+        x = self.blocks(F.relu(self.first(features)))
+        for up in self.ups:
+            x = F.relu(up(enlarged(x)))
+        x = F.relu(self.mix(torch.cat([x, plain - 0.5], 1)))
+        made: Tensor = self.last(x)
+        return made
+
+
+class Correction(nn.Module):
+    """From what is missing in the features to what is missing in the picture.
+
+    Linear in what is missing, plus a hidden layer that sees the features as well: which channels
+    are silent decides what a pixel does to the others.
+
+    Args:
+        channels: See :class:`Decoder`, as the others.
+        stride: As above.
+        hidden: As above.
+    """
+
+    def __init__(self, channels: int, stride: int, hidden: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.readout = zeroed(conv(channels, 3 * stride**2))
+        self.hidden = conv(2 * channels, hidden)
+        self.last = zeroed(conv(hidden, 3 * stride**2))
+
+    def forward(self, missing: Tensor, features: Tensor) -> Tensor:
+        """Twice (B, C, H, W) to (B, 3, stride H, stride W)."""
+        hidden = F.relu(self.hidden(torch.cat([missing, features], 1)))
+        return F.pixel_shuffle(self.readout(missing) + self.last(hidden), self.stride)
+
+
+@torch.no_grad()
+def set_readout(layer: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
+    """Set a read-out: weight (3 stride^2, C, 3, 3), bias (3 stride^2,)."""
+    layer.weight.copy_(weight)
+    if layer.bias is not None:
+        layer.bias.copy_(bias)
+
+
+NETWORKS.add("decoder", Decoder.of)
+
+
+class ReadoutFit:
+    """Least squares for a linear map from 3 x 3 positions of features to their pixels.
+
+    Sums of products are collected in float64; :meth:`solve` solves the normal equations with a
+    ridge that is a fraction of their mean diagonal, so channels that are always 0 stay at 0.
+
+    Args:
+        channels: Of the features.
+        stride: Pixels per position.
+        ridge: See above.
+    """
+
+    def __init__(self, channels: int, stride: int, ridge: float = 1e-4) -> None:
+        self.channels, self.stride, self.ridge = channels, stride, ridge
+        size = 9 * channels + 1
+        self._inner = torch.zeros(size, size, dtype=torch.float64)
+        self._outer = torch.zeros(size, 3 * stride**2, dtype=torch.float64)
+
+    @torch.no_grad()
+    def add(self, features: Tensor, pictures: Tensor, every: int = 1) -> None:
+        """Take every so many-th position of features (B, C, H, W) with pictures (B, 3, sH, sW)."""
+        seen = F.unfold(F.pad(features, (1, 1, 1, 1), mode="reflect"), 3)[:, :, ::every]
+        goal = F.pixel_unshuffle(pictures, self.stride).flatten(2)[:, :, ::every]
+        rows = seen.transpose(1, 2).flatten(0, 1)  # (N, 9 C)
+        rows = torch.cat([rows, rows.new_ones(len(rows), 1)], 1)
+        self._inner += (rows.mT @ rows).double().cpu()
+        self._outer += (rows.mT @ goal.transpose(1, 2).flatten(0, 1)).double().cpu()
+
+    def solve(self) -> tuple[Tensor, Tensor]:
+        """Weight (3 stride^2, C, 3, 3) and bias (3 stride^2,), float32."""
+        size = self._inner.shape[0]
+        strength = self.ridge * float(self._inner.diagonal().mean())
+        ridge = strength * torch.eye(size, dtype=torch.float64)
+        found = torch.linalg.solve(self._inner + ridge, self._outer)
+        weight = found[:-1].mT.reshape(-1, self.channels, 3, 3)
+        return weight.float(), found[-1].float()
