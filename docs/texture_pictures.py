@@ -25,7 +25,7 @@ Array = npt.NDArray[np.float32]
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("IMPASTO_SHARED", ROOT.parent / "shared")) / "data"
 FOLDER = ROOT / "docs" / "gallery" / "texture"
-SIZE = 192
+SIZE = 128
 
 
 def photo(name: str) -> Array:
@@ -49,19 +49,19 @@ def sky() -> Array:
 TEXTURES: dict[str, tuple[Callable[[], Array], dict[str, Any]]] = {
     "pebbles": (lambda: photo("pebbles")[:240], {}),  # below is a caption
     "peppers": (lambda: photo("red_peppers"), {}),
-    "leaves": (lambda: photo("leaves"), {"exemplar_size": 400}),
-    "brick": (lambda: grey("brick"), {"recipe": "impasto-texture-rows", "exemplar_size": 320}),
-    "gravel": (lambda: grey("gravel"), {"exemplar_size": 384}),
-    "grass": (lambda: grey("grass"), {"exemplar_size": 384}),
+    "leaves": (lambda: photo("leaves"), {"exemplar_size": 320}),
+    "brick": (lambda: grey("brick"), {"recipe": "impasto-texture-rows", "exemplar_size": 256}),
+    "gravel": (lambda: grey("gravel"), {"exemplar_size": 320}),
+    "grass": (lambda: grey("grass"), {"exemplar_size": 256}),
     "cezanne": (lambda: photo("cezanne"), {}),
-    "starry": (sky, {"exemplar_size": 400}),
+    "starry": (sky, {"exemplar_size": 256}),
 }
 
 
 def tiling(name: str) -> None:
     """A seamless tile, four times."""
     exemplar, options = TEXTURES[name]
-    made = impasto.texture(exemplar(), size=SIZE, seamless=True, iterations=50, **options)
+    made = impasto.texture(exemplar(), size=SIZE, seamless=True, quality="draft", **options)
     note = f"seam {made.report['seam']:.2f}, {made.seconds:.0f} s"
     show(name, np.tile(made.array, (2, 2, 1)), note)
 

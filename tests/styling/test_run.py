@@ -177,6 +177,26 @@ def test_weight_zero_leaves_the_other_reconstruction() -> None:
     assert set(terms[-1]) == {"style", "palette"}
 
 
+def test_reconstructions_of_one_layer_see_that_layer_alone() -> None:
+    """As in the papers' figures: the other picture has no influence, and deep layers keep less."""
+    options: dict[str, Any] = {"recipe": "gatys2016", "init": "noise", "tv_weight": 0.0}
+    one, other = (
+        finish(job(content_layers=("relu2_1",), style_weight=0.0, arts=n, **options)).image
+        for n in (1, 2)
+    )
+    assert one.tobytes() == other.tobytes()
+    style = {"style_layers": ("relu1_1", "relu2_1"), "content_weight": 0.0}
+    same = job(**style, **options)
+    turned = images.Picture(PHOTO.rgb[:, ::-1].copy(), None, PHOTO.source)
+    assert finish(same).image.tobytes() == finish(job(turned, **style, **options)).image.tobytes()
+    assert [t.layers for t in same.recipe.terms if t.weight] == [("relu1_1", "relu2_1")]
+
+
+def test_nothing_to_resemble_is_refused() -> None:
+    with pytest.raises(UsageError, match="both 0"):
+        job(content_weight=0.0, style_weight=0.0)
+
+
 def test_too_small_is_refused_with_the_layers_name() -> None:
     thin = images.load(np.zeros((4, 400, 3), np.float32))
     with pytest.raises(InputError, match="too small for relu5_1"):

@@ -122,12 +122,24 @@ def test_seeds() -> None:
 
 
 def test_it_starts_from_pixels_of_the_exemplar() -> None:
-    run = job()
+    run = job(init="pixels")
     run._passage.begin(0)
-    known = {tuple(p) for p in run._exemplar[0].flatten(1).T.tolist()}
+    known = {tuple(p) for p in run._at((32, 32))[0].flatten(1).T.tolist()}
     start = run._passage.run.image()[0].flatten(1).T.tolist()
     assert {tuple(p) for p in start} <= known
     assert len({tuple(p) for p in start}) > 100
+
+
+def test_it_starts_from_a_quilt_of_the_exemplar() -> None:
+    """Seamless where the result shall be."""
+    found = {}
+    for seamless in (True, False):
+        run = job(size="64", seamless=seamless)
+        run._passage.begin(0)
+        found[seamless] = seam_strength(run.image())
+        distance = torch.cdist(run.image()[0].flatten(1).T, run._at((32, 32))[0].flatten(1).T)
+        assert (distance.amin(1) < 1e-3).float().mean() > 0.6
+    assert found[True] < found[False]
 
 
 def test_it_starts_from_a_given_picture() -> None:
@@ -397,8 +409,19 @@ def test_quilts_join_without_steps() -> None:
         assert float(steps(done, axis)[1:].mean()) < 2.0 * float(steps(rough, axis)[1:].mean())
 
 
+def test_seamless_quilts() -> None:
+    smooth = images.load(samples.photo("harbour", (120, 120)))
+    for size in ("150x120", "97x83"):
+        found = [
+            seam_strength(tensor(finish(quilt(smooth, size=size, seamless=s)).image))
+            for s in (True, False)
+        ]
+        assert found[0] < 2 < found[1]
+    assert finish(quilt(smooth, size="32", block=100, seamless=True)).image.shape == (32, 32, 3)
+
+
 def test_quilting_refuses_what_it_does_not_know() -> None:
-    for options in ({"seamless": True}, {"quality": "best"}, {"guide": ("a", "b")}):
+    for options in ({"tv_weight": 2.0}, {"quality": "best"}, {"guide": ("a", "b")}):
         name = next(iter(options)).replace("_", "-")
         with pytest.raises(UsageError, match=f"quilting takes no {name}"):
             quilt(**options)

@@ -67,17 +67,17 @@ _FAR = style(
 TEXTURE = Recipe(
     name="impasto-texture",
     title="impasto: textures",
-    summary="The default of `texture`: coarse to fine, moments of features by transport, colours.",
+    summary="The default of `texture`: from a quilt, moments of features, coarse to fine.",
     paper="Gatys, Ecker & Bethge 2015, with the changes described in docs/texture.md",
     pooling="avg",
     terms=(_FINE, _DEEP, _PALETTE),
     optimizer=OptimizerSpec(name="lbfgs", lr=1.0, history=20, first=0.02),
-    init="pixels",
+    init="quilting",
     margin=8,
     schedule=Schedule(
         ratio=2.0,
         smallest=64,
-        steps={"draft": (25, 50, 80), "good": (80, 120, 150), "best": (250, 300)},
+        steps={"draft": (35, 60, 80), "good": (80, 120, 150), "best": (250, 300)},
     ),
 )
 

@@ -19,7 +19,17 @@ from impasto.specs.texture import QUILTING
 from impasto.styling.exemplar import Exemplar
 
 #: Fields of the request that quilting knows; the others are refused where they were set.
-KNOWN = {"exemplar", "recipe", "size", "exemplar_size", "block", "seed", "device", "tile"}
+KNOWN = {
+    "exemplar",
+    "seamless",
+    "recipe",
+    "size",
+    "exemplar_size",
+    "block",
+    "seed",
+    "device",
+    "tile",
+}
 #: Bytes per pixel of the result at the peak.
 PER_PIXEL = 100
 #: Patches along the shorter side of the exemplar, unless the request says otherwise.
@@ -51,7 +61,7 @@ class Quilt:
         if min(shown) < SMALLEST:
             raise InputError(f"the exemplar is smaller than a patch of {SMALLEST} px")
         self.size = inputs.result_size(spec)
-        self.block = min(spec.block or max(SMALLEST, min(shown) // PATCHES), min(shown))
+        self.block = min(spec.block or max(SMALLEST, round(min(shown) / PATCHES)), min(shown))
         self._exemplar = resize(to_tensor(inputs.picture), shown).clamp(0, 1)
         pixels = self.size[0] * self.size[1]
         free = memory.available(torch.device("cpu"))
@@ -74,7 +84,10 @@ class Quilt:
     def finished(self, seconds: float, *, complete: bool = True) -> Finished:
         """The result as an event."""
         begun = time.monotonic()
-        image = from_tensor(quilted(self._exemplar, self.size, self.block, seed=self.spec.seed))
+        spec = self.spec
+        image = from_tensor(
+            quilted(self._exemplar, self.size, self.block, seed=spec.seed, periodic=spec.seamless)
+        )
         seconds += time.monotonic() - begun
         return Finished(image, None, self.settings(), seconds, None, complete)
 

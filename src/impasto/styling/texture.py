@@ -15,6 +15,7 @@ from impasto.engine.devices import pick_device
 from impasto.engine.objective import Eyes, Goal
 from impasto.engine.scales import Scale
 from impasto.events import Finished
+from impasto.filters.quilting import quilted
 from impasto.images.colour import match_histogram
 from impasto.images.resize import resize, resize_map
 from impasto.images.tensors import to_tensor
@@ -129,7 +130,16 @@ class Texture(RecipeJob):
             return resize(to_tensor(self.inputs.start, self.device), size).clamp(0, 1)
         canvas = self._exemplar.new_zeros(1, 3, *size)
         generator = torch.Generator().manual_seed(self.spec.seed)
-        return starts.draw(start, canvas, [self._exemplar], generator, self.recipe.mean)
+        exemplar = self._at(size)
+        if start.kind == "quilting":
+            return quilted(exemplar, size, seed=self.spec.seed, periodic=self.spec.seamless)
+        return starts.draw(start, canvas, [exemplar], generator, self.recipe.mean)
+
+    def _at(self, size: Size) -> Tensor:
+        """The exemplar as it is looked at on a scale."""
+        factor = _factor(size, self._size(-1))
+        height, width = (max(1, round(n * factor)) for n in self._exemplar.shape[-2:])
+        return resize(self._exemplar, (height, width)).clamp(0, 1)
 
     def _resampled(self, canvas: Tensor, index: int) -> Tensor:
         """As for every recipe; what is periodic is rolled, so that strides leave no grid."""
