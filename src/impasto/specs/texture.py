@@ -67,8 +67,8 @@ class TextureSpec(Spec):
     tv_weight: float | None = Field(None, ge=0, description="How smooth the picture must be.")
     init: str | None = Field(
         None,
-        description="What to start from: pixels (the exemplar's, shuffled), noise, or one of the "
-        "other kinds of noise in docs/recipes.md.",
+        description="What to start from: quilting, pixels (the exemplar's, in disorder), noise, a "
+        "picture, or one of the starts in docs/recipes.md.",
     )
     optimizer: Literal["adam", "lbfgs", "rmsprop", "sgd"] | None = Field(
         None, description="How pixels are moved."
