@@ -25,7 +25,9 @@ ALLOWED = {
     "filtering": GROUND | {"specs", "images", "engine", "filters"},
     "styling": GROUND | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters"},
     "networks": GROUND | {"backbones"},
-    "training": GROUND | {"specs", "images", "losses", "backbones", "engine", "networks"},
+    "training": GROUND
+    | {"specs", "images", "losses", "backbones", "engine", "networks", "recipes"},
+    "applying": GROUND | {"specs", "images", "engine", "networks"},
     "inspecting": GROUND | {"specs", "images", "losses", "backbones", "engine"},
     "testing": GROUND | {"losses", "backbones"},
     "records": GROUND,
@@ -36,7 +38,9 @@ ALLOWED = {
     "studio": GROUND | {"specs", "jobs"},
 }
 #: Rooms whose names commands may list, besides what their row allows.
-LISTINGS = {"cli": {"recipes", "backbones", "engine", "images", "samples", "losses", "filters"}}
+LISTINGS = {
+    "cli": {"recipes", "backbones", "engine", "images", "samples", "losses", "filters", "networks"}
+}
 
 
 def rooms() -> dict[str, list[Path]]:

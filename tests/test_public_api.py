@@ -41,7 +41,7 @@ def result(photo, painting) -> impasto.Result:
 
 def test_inventory():
     assert impasto.__all__ == [
-        *("ImpastoError", "Result", "__version__", "filter", "inspect", "stylize"),
+        *("ImpastoError", "Result", "__version__", "apply", "filter", "inspect", "stylize"),
         *("stylize_steps", "texture"),
     ]
     assert set(impasto.__all__) <= set(dir(impasto))
@@ -56,8 +56,16 @@ def test_inventory_of_rooms():
         *("Event", "Finished", "Saved", "ScaleStarted", "Started", "Step", "Table")
     ]
     assert importlib.import_module("impasto.specs").__all__ == [
-        *("FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec", "TextureSpec"),
-        "TrainSpec",
+        *(
+            "ApplySpec",
+            "FilterSpec",
+            "InspectSpec",
+            "OutputSpec",
+            "Spec",
+            "StylizeSpec",
+            "TextureSpec",
+            "TrainSpec",
+        )
     ]
 
 

@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.api import Result, filter, inspect, stylize, stylize_steps, texture
+    from impasto.api import Result, apply, filter, inspect, stylize, stylize_steps, texture
     from impasto.errors import ImpastoError
 
 __version__ = "0.1.0"
@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "ImpastoError": "impasto.errors",
     "Result": "impasto.api",
+    "apply": "impasto.api",
     "filter": "impasto.api",
     "inspect": "impasto.api",
     "stylize": "impasto.api",
@@ -34,6 +35,7 @@ __all__ = [
     "ImpastoError",
     "Result",
     "__version__",
+    "apply",
     "filter",
     "inspect",
     "stylize",

@@ -191,6 +191,26 @@ def filter(image: Picture, name: str, reference: Picture | None = None, **option
     return collect(steps("filter", pictures, options))
 
 
+@with_options(jobs.spec_type("apply"), OutputSpec)
+def apply(model: str | os.PathLike[str], image: Picture, **options: Any) -> Result:
+    """Paint a photo in one pass of a trained network.
+
+    Args:
+        model: A name that ``impasto models`` lists, or a .safetensors file.
+        image: The photo.
+        options: Fields of :class:`impasto.specs.ApplySpec`, named like the options of
+            ``impasto apply``, and of :class:`impasto.specs.OutputSpec`.
+
+    Raises:
+        UnknownName: There is no such model, or it knows no such painting.
+        UsageError: An option is unknown or out of range.
+        WeightsError: The model is damaged.
+        InputError: The photo or the model cannot be read.
+        ResourceError: There is not enough memory.
+    """
+    return collect(steps("apply", {"model": os.fspath(model), "image": image}, options))
+
+
 @with_options(jobs.spec_type("inspect"), OutputSpec)
 def inspect(image: Picture, **options: Any) -> Result:
     """What a network sees in a picture.

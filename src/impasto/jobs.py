@@ -94,6 +94,7 @@ VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.styling:prepare"))
 VERBS.add("texture", ("impasto.specs:TextureSpec", "impasto.styling:prepare_texture"))
 VERBS.add("filter", ("impasto.specs:FilterSpec", "impasto.filtering:prepare"))
 VERBS.add("train", ("impasto.specs:TrainSpec", "impasto.training:prepare"))
+VERBS.add("apply", ("impasto.specs:ApplySpec", "impasto.applying:prepare"))
 VERBS.add("inspect", ("impasto.specs:InspectSpec", "impasto.inspecting:prepare"))
 
 

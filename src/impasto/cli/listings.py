@@ -55,6 +55,34 @@ def filters(session: Session) -> None:
     answer(session, "filters", rows)
 
 
+def models(session: Session) -> None:
+    """List the trained networks: those that install with impasto, and one's own."""
+    from impasto.errors import WeightsError
+    from impasto.networks import read_card
+    from impasto.networks.shelf import names, shipped
+
+    rows: list[dict[str, Any]] = []
+    for name, path in names().items():
+        try:
+            kind, architecture, card = read_card(path)
+        except WeightsError as error:
+            rows.append({"name": name, "summary": f"[{error.message}]", "path": str(path)})
+            continue
+        rows.append(
+            {
+                "name": name,
+                "summary": f"{card.task}: {card.data} ({card.steps} steps, {card.licence})",
+                "kind": kind,
+                "architecture": architecture,
+                "card": dataclasses.asdict(card),
+                "shipped": path.parent == shipped(),
+                "path": str(path),
+                "bytes": path.stat().st_size,
+            }
+        )
+    answer(session, "models", rows)
+
+
 def answer(session: Session, kind: str, rows: Sequence[dict[str, Any]]) -> None:
     """Rows with a name and a summary, aligned; or all of them as JSON."""
     width = max((len(row["name"]) for row in rows), default=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from impasto.specs.apply import ApplySpec
 from impasto.specs.base import Spec
 from impasto.specs.filter import FilterSpec
 from impasto.specs.inspect import InspectSpec
@@ -11,6 +12,7 @@ from impasto.specs.texture import TextureSpec
 from impasto.specs.train import TrainSpec
 
 __all__ = [
+    "ApplySpec",
     "FilterSpec",
     "InspectSpec",
     "OutputSpec",

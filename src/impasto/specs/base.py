@@ -50,6 +50,9 @@ class Spec(BaseModel):
     #: What the output is.
     product: ClassVar[Literal["picture", "model"]] = "picture"
 
+    #: The field for a picture that may name a folder of them on the command line.
+    each: ClassVar[str | None] = None
+
     def others(self) -> tuple[str, ...]:
         """Pictures that are written beside the output: ``("-invert",)`` is ``NAME-invert.EXT``."""
         return ()
