@@ -1,8 +1,7 @@
 """Makes the pictures of ``docs/gallery/texture.md``: ``python docs/texture_pictures.py``.
 
 Needs the folder of sample pictures (``IMPASTO_SHARED``, or ``shared`` beside the checkout) and
-scikit-image. About a minute a texture on one core. Names as arguments make only those;
-``tilings`` and ``methods`` are the two kinds of sheets, ``numbers`` the guided one.
+scikit-image. Half a minute a texture on one core. Names as arguments make only those.
 """
 
 from __future__ import annotations
