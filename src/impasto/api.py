@@ -222,7 +222,8 @@ def inspect(image: Picture, **options: Any) -> Result:
 
     Returns:
         The sheet. Its ``table`` has a row per layer, its ``report`` the classes as well; with
-        ``invert`` the rebuilt picture is ``others["invert"]``.
+        ``invert`` the rebuilt picture is ``others["invert"]``. With ``explain`` the picture of
+        the method; with ``photos`` rows of crops, and pages where ``output`` is a .html file.
 
     Raises:
         UsageError: An option is unknown or out of range, a layer does not exist.

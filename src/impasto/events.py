@@ -107,6 +107,7 @@ class Finished:
         report: What the job found besides pictures, ready for JSON.
         tables: The same for people.
         others: Further pictures (H, W, 3), by the ending of their files' names ("-invert").
+        pages: Files of web pages that were written, that at ``path`` first.
     """
 
     image: np.ndarray
@@ -119,6 +120,7 @@ class Finished:
     report: Mapping[str, Any] = field(default_factory=dict)
     tables: tuple[Table, ...] = ()
     others: Mapping[str, np.ndarray] = field(default_factory=dict)
+    pages: tuple[str, ...] = ()
 
 
 Event = Started | ScaleStarted | Step | Saved | Finished

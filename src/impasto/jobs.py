@@ -36,10 +36,11 @@ if TYPE_CHECKING:
 CHECKPOINT_SECONDS = 60.0
 #: Longest file name that common file systems take, in bytes, less what ``.part`` needs.
 NAME_BYTES = 255 - len(".part")
-#: Fields of the output that mean nothing for a job without steps.
-OF_STEPS = frozenset({"save_every", "log", "plot", "resume"})
 #: The output that is not a file.
 STDOUT = "-"
+
+#: Extensions of web pages.
+PAGES = (".html", ".htm")
 
 #: From a name in a spec to the picture of that name.
 Read = Callable[[str], "Picture"]
@@ -77,6 +78,17 @@ class HasRecipe(Protocol):
 
     def save_recipe(self, path: str, *, force: bool) -> None:
         """Write them to a .toml file that ``recipe`` takes."""
+
+
+@runtime_checkable
+class HasPages(Protocol):
+    """A job whose result can be web pages, one of them at the output, the others beside it."""
+
+    def endings(self) -> tuple[str, ...]:
+        """Of their names: ``("", "-relu4_1")``."""
+
+    def pages(self, names: Mapping[str, str]) -> Mapping[str, str]:
+        """The pages by their endings; ``names`` are those of their files."""
 
 
 @runtime_checkable
@@ -124,9 +136,12 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     sources = sources or {}
     _check_known(spec, output)
     _check_model(spec, output)
-    _check_output(output, [sources.get(n, n) for n in strings(spec)], spec)
+    inputs = [sources.get(n, n) for n in strings(spec)]
+    _check_output(output, inputs, spec)
     make: Callable[[Spec, Read], Job] = imported(VERBS.get(verb_of(spec))[1])
     job = make(spec, reader(output.max_pixels, sources))
+    for path in _page_paths(job, output).values():
+        _check_target(path, inputs, output, "PNG")
     if output.resume:
         _resume(job, spec, output)
     if output.save_recipe is not None:
@@ -234,13 +249,8 @@ def renamed(spec: Spec, names: Mapping[str, str]) -> Spec:
 def _check_known(spec: Spec, output: OutputSpec) -> None:
     """Refuse what means nothing for the verb."""
     for field, about in OutputSpec.model_fields.items():
-        if field in spec.without and getattr(output, field) != about.default:
+        if field in spec.refused() and getattr(output, field) != about.default:
             raise UsageError(f"{verb_of(spec)} takes no {field.replace('_', '-')}")
-        if spec.stepless() and field in OF_STEPS and getattr(output, field) != about.default:
-            raise UsageError(
-                f"this {verb_of(spec)} takes no {field.replace('_', '-')}: it is done in one step",
-                hint="leave it out",
-            )
 
 
 def _check_model(spec: Spec, output: OutputSpec) -> None:
@@ -274,7 +284,8 @@ def _check_output(output: OutputSpec, inputs: Iterable[Any], spec: Spec) -> None
             _check_target(record, inputs, output, "PNG")
     if path is None:
         return
-    _check_target(path, inputs, output, None if spec.product == "picture" else "PNG")
+    other = spec.product != "picture" or (spec.pages() and _is_page(path))
+    _check_target(path, inputs, output, "PNG" if other else None)
     _check_numbered(output)
     if path == STDOUT:
         return
@@ -301,6 +312,18 @@ def _check_target(
             raise UsageError(
                 f"{path} is an input; writing there would destroy it", hint="choose another name"
             )
+
+
+def _is_page(path: str) -> bool:
+    return Path(path).suffix.lower() in PAGES
+
+
+def _page_paths(job: Job, output: OutputSpec) -> dict[str, str]:
+    """Where the pages of ``job`` go, by their endings; empty where the output is a picture."""
+    path = output.output
+    if path in (None, STDOUT) or not _is_page(str(path)) or not isinstance(job, HasPages):
+        return {}
+    return {end: str(other_path(str(path), end)) if end else str(path) for end in job.endings()}
 
 
 def _is_file(name: str | Path) -> bool:
@@ -333,7 +356,10 @@ def _save(job: Job, spec: Spec, output: OutputSpec, event: Finished) -> Finished
     if path is not None and path != STDOUT:
         checkpoint_path(path).unlink(missing_ok=True)
     return dataclasses.replace(
-        event, path=path, metadata=metadata(job, spec, complete=event.complete)
+        event,
+        path=path,
+        metadata=metadata(job, spec, complete=event.complete),
+        pages=tuple(_page_paths(job, output).values()),
     )
 
 
@@ -345,6 +371,11 @@ def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: 
         return output.output
     from impasto import images
 
+    if isinstance(job, HasPages) and (paths := _page_paths(job, output)):
+        pages = job.pages({end: Path(path).name for end, path in paths.items()})
+        for end, path in reversed(paths.items()):  # the output last: then all links lead somewhere
+            images.save_bytes(pages[end].encode(), path, force=force)
+        return output.output
     images.save(
         event.image,
         output.output,
@@ -359,8 +390,10 @@ def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: 
 
 def _others(output: OutputSpec, event: Finished) -> Iterator[Saved]:
     if output.output not in (None, STDOUT):
-        for inner in event.others:
+        for inner in event.others if not event.pages else ():
             yield Saved(str(other_path(str(output.output), inner)), "picture")
+        for path in event.pages[1:]:
+            yield Saved(path, "page")
 
 
 def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:

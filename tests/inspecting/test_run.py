@@ -19,7 +19,8 @@ from impasto.engine import memory
 from impasto.errors import ImpastoError, InputError, ResourceError, UnknownName, UsageError
 from impasto.events import Finished, ScaleStarted, Started, Step
 from impasto.inspecting.invert import Inverter, Plan, tv_weight
-from impasto.inspecting.run import Inspection, shown_name
+from impasto.inspecting.run import Inspection
+from impasto.inspecting.sheet import shown_name
 from impasto.specs import InspectSpec, OutputSpec
 from impasto.testing import thin_vgg
 
@@ -281,5 +282,5 @@ def test_the_sheet_names_no_folders(name, shown):
 @pytest.mark.parametrize("field", [{"log": "x.csv"}, {"plot": "x.png"}, {"save_every": 2}])
 def test_without_an_inversion_there_is_nothing_to_log(field):
     spec = InspectSpec.build(image="p", size=64, classifier="none")
-    with pytest.raises(UsageError, match="done in one step"):
+    with pytest.raises(UsageError, match="inspect takes no"):
         next(jobs.run(spec, OutputSpec.build(**field)))

@@ -428,5 +428,5 @@ def test_quilting_refuses_what_it_does_not_know() -> None:
     with pytest.raises(InputError, match="smaller than a patch"):
         quilt(images.load(np.zeros((8, 90, 3), np.float32)))
     spec = TextureSpec.build(exemplar="e", recipe="quilting")
-    with pytest.raises(UsageError, match="done in one step"):
+    with pytest.raises(UsageError, match="texture takes no log"):
         next(jobs.run(spec, OutputSpec.build(log="x.csv")))

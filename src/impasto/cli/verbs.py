@@ -168,4 +168,5 @@ def _more(finished: events.Finished) -> dict[str, Any]:
     """What only some verbs have: further files, findings."""
     path = str(finished.path)
     others = {k.strip("-"): str(jobs.other_path(path, k)) for k in finished.others}
-    return ({"others": others} if others else {}) | dict(finished.report)
+    pages = {"pages": list(finished.pages)} if finished.pages else {}
+    return ({"others": others} if others else {}) | pages | dict(finished.report)

@@ -30,6 +30,8 @@ _MESSAGES = {
 }
 #: Marks a field whose items are files: a list of them takes every word up to the next option.
 FILES: dict[str, JsonValue] = {"files": True}
+#: Marks a field that is a folder of pictures on this machine.
+FOLDER: dict[str, JsonValue] = {"folder": True}
 #: Marks a field whose items are settings, ``key=value``.
 SETTINGS: dict[str, JsonValue] = {"settings": True}
 #: Marks a list with a default that is given as words, without an option.
@@ -57,8 +59,12 @@ class Spec(BaseModel):
         """Pictures that are written beside the output: ``("-invert",)`` is ``NAME-invert.EXT``."""
         return ()
 
-    def stepless(self) -> bool:
-        """Whether the job is done in one go: nothing to log, number, stop or go on with."""
+    def refused(self) -> frozenset[str]:
+        """Fields of the output that mean nothing for this request."""
+        return self.without
+
+    def pages(self) -> bool:
+        """Whether the result can be a web page, ``-o NAME.html``, as well as a picture."""
         return False
 
     @classmethod

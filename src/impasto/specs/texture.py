@@ -116,9 +116,10 @@ class TextureSpec(Spec):
         sides = None if self.size is None else _sides(self.size)
         return None if sides is None else (sides[1], sides[0])
 
-    def stepless(self) -> bool:
-        """Quilting lays patch by patch, in one go."""
-        return self.recipe == QUILTING
+    def refused(self) -> frozenset[str]:
+        """Quilting is done in one go: nothing to log, number or go on with, and no recipe."""
+        steps = frozenset({"save_every", "log", "plot", "resume", "save_recipe"})
+        return steps if self.recipe == QUILTING else frozenset()
 
     def stylization(self) -> StylizeSpec:
         """The same request for ``stylize``, as far as the two have fields in common.
