@@ -17,14 +17,15 @@ ALLOWED = {
     "specs": GROUND,
     "samples": GROUND,
     "images": GROUND,
-    "losses": GROUND,
-    "backbones": GROUND,
+    "losses": GROUND | {"native"},
+    "native": GROUND,
+    "backbones": GROUND | {"native"},
     "recipes": GROUND,
     "filters": GROUND | {"images"},
     "engine": GROUND | {"losses", "backbones", "images"},
     "filtering": GROUND | {"specs", "images", "engine", "filters"},
     "styling": GROUND | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters"},
-    "networks": GROUND | {"backbones"},
+    "networks": GROUND | {"backbones", "images"},
     "training": GROUND
     | {"specs", "images", "losses", "backbones", "engine", "networks", "recipes"},
     "applying": GROUND | {"specs", "images", "engine", "networks"},
@@ -39,7 +40,17 @@ ALLOWED = {
 }
 #: Rooms whose names commands may list, besides what their row allows.
 LISTINGS = {
-    "cli": {"recipes", "backbones", "engine", "images", "samples", "losses", "filters", "networks"}
+    "cli": {
+        "native",
+        "recipes",
+        "backbones",
+        "engine",
+        "images",
+        "samples",
+        "losses",
+        "filters",
+        "networks",
+    }
 }
 
 

@@ -101,8 +101,8 @@ class Preprocessing:
         if self.channels == "bgr":
             x = x.flip(1)
         gain = x.new_tensor([self.scale / s for s in self.std]).view(3, 1, 1)
-        shift = x.new_tensor([m / s for m, s in zip(self.mean, self.std, strict=True)])
-        return x * gain - shift.view(3, 1, 1)
+        # Differences first: the other way round they lose digits where x is near the mean.
+        return (x - x.new_tensor([m / self.scale for m in self.mean]).view(3, 1, 1)) * gain
 
 
 class Backbone(nn.Module, ABC):
@@ -136,10 +136,11 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def walk(self, x: Tensor, keep: frozenset[str]) -> Iterator[tuple[str, Tensor]]:
-        """Yield every activation in the order of :attr:`table`.
+        """Yield activations in the order of :attr:`table`.
 
         ``x`` has been preprocessed. Layers in ``keep`` are read by the caller after the walk has
-        gone on, so they must not be overwritten in place; all others may be.
+        gone on, so they must not be overwritten in place. All others may be; and where ``keep``
+        names any, the others may be left out. Where it is empty, every activation is yielded.
         """
 
     def freeze(self) -> Backbone:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from impasto.engine.allocator import kept_memory
 from impasto.engine.lbfgs import LBFGS
 from impasto.engine.pixels import Pixels
 from impasto.errors import Diverged, UsageError
@@ -162,13 +163,14 @@ class Optimisation:
 
     def steps(self) -> Iterator[Step]:
         """Run what is left, a step at a time; closing the iterator stops cleanly."""
-        while self.done < self.total:
-            self._set_rate()
-            if isinstance(self.objective, Stepwise) and self.optimiser.name != "lbfgs":
-                self.objective.begin(self.done)
-            self._guarded_step()
-            self.done += 1
-            yield Step(self.done, self._terms, self.image)
+        with kept_memory():
+            while self.done < self.total:
+                self._set_rate()
+                if isinstance(self.objective, Stepwise) and self.optimiser.name != "lbfgs":
+                    self.objective.begin(self.done)
+                self._guarded_step()
+                self.done += 1
+                yield Step(self.done, self._terms, self.image)
 
     @torch.no_grad()
     def image(self) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from impasto import native
 from impasto.losses.base import LOSSES, SumLoss, Target, relative, total_weight
 
 
@@ -20,9 +21,10 @@ def gram_sum(features: Tensor, weight: Tensor | None = None) -> Tensor:
     Returns:
         (B, C, C), symmetric.
     """
+    if weight is None:
+        return native.gram(features)
     flat = features.flatten(2)  # (B, C, H*W)
-    other = flat if weight is None else flat * weight.to(flat).flatten(2)
-    return flat @ other.mT
+    return flat @ (flat * weight.to(flat).flatten(2)).mT
 
 
 @LOSSES.register("gram")
