@@ -42,7 +42,8 @@ def result(photo, painting) -> impasto.Result:
 def test_inventory():
     assert impasto.__all__ == [
         *("ImpastoError", "Result", "__version__", "apply", "dream", "dream_steps", "filter"),
-        *("inspect", "layers", "stylize", "stylize_steps", "visualize", "visualize_steps"),
+        *("inspect", "layers", "stylize", "stylize_steps", "texture", "visualize"),
+        "visualize_steps",
     ]
     assert set(impasto.__all__) <= set(dir(impasto))
     for name in impasto.__all__:
@@ -64,6 +65,7 @@ def test_inventory_of_rooms():
             "OutputSpec",
             "Spec",
             "StylizeSpec",
+            "TextureSpec",
             "TrainSpec",
             "VisualizeSpec",
         )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         layers,
         stylize,
         stylize_steps,
+        texture,
         visualize,
         visualize_steps,
     )
@@ -43,6 +44,7 @@ _HOMES = {
     "layers": "impasto.api",
     "stylize": "impasto.api",
     "stylize_steps": "impasto.api",
+    "texture": "impasto.api",
     "visualize": "impasto.api",
     "visualize_steps": "impasto.api",
 }
@@ -59,6 +61,7 @@ __all__ = [
     "layers",
     "stylize",
     "stylize_steps",
+    "texture",
     "visualize",
     "visualize_steps",
 ]

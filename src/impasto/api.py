@@ -152,6 +152,25 @@ def stylize_steps(
     return steps("stylize", {"content": content, "style": paintings}, options)
 
 
+@with_options(jobs.spec_type("texture"), OutputSpec)
+def texture(exemplar: Picture, **options: Any) -> Result:
+    """More of a texture, in any size.
+
+    Args:
+        exemplar: A picture of the texture.
+        options: Fields of :class:`impasto.specs.TextureSpec`, named like the options of
+            ``impasto texture``, and of :class:`impasto.specs.OutputSpec`. ``size`` may be a pair
+            of width and height, ``guide`` two pictures, ``init`` a picture, too.
+
+    Raises:
+        UsageError: An option is unknown or out of range.
+        InputError: A picture cannot be used.
+        WeightsError: The weights of the backbone are not there.
+        ResourceError: There is not enough memory.
+    """
+    return collect(steps("texture", {"exemplar": exemplar}, options))
+
+
 @with_options(jobs.spec_type("filter"), OutputSpec)
 def filter(image: Picture, name: str, reference: Picture | None = None, **options: Any) -> Result:
     """Give a photo a classical look, without a network.

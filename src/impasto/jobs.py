@@ -103,6 +103,7 @@ class WritesModel(Protocol):
 #: :data:`Read` and gives a :class:`Job`.
 VERBS: Registry[tuple[str, str]] = Registry("verb")
 VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.styling:prepare"))
+VERBS.add("texture", ("impasto.specs:TextureSpec", "impasto.styling:prepare_texture"))
 VERBS.add("filter", ("impasto.specs:FilterSpec", "impasto.filtering:prepare"))
 VERBS.add("train", ("impasto.specs:TrainSpec", "impasto.training:prepare"))
 VERBS.add("apply", ("impasto.specs:ApplySpec", "impasto.applying:prepare"))

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from impasto.filters.histogram import Histogram
-from impasto.filters.quilting import Quilting, _errors, _Patches, _Weights
+from impasto.filters.quilting import Quilting, _errors, _Patches, _Sides, _Weights
 from impasto.filters.reinhard import Reinhard, from_ruderman, to_ruderman
 from impasto.images.spaces import luma, rgb_to_lab, rgb_to_oklab
 
@@ -123,7 +123,7 @@ def test_quilting_prefers_the_patch_that_goes_on() -> None:
     whole = patches.pixels(np.array([7, 21, 33]))
     there[:, :6] = whole[:, :6]  # what lies above is the upper rim of these patches
     above, left = np.array([True, True, False]), np.array([False, False, False])
-    errors = _errors(patches, there, there[..., 0], _Weights(1.0, 0.0, 0.0), above, left)
+    errors = _errors(patches, there, there[..., 0], _Weights(1.0, 0.0, 0.0), _Sides(above, left))
     assert list(errors.argmin(1)[:2]) == [7, 21]
     assert errors[0, 7] < 1e-6
     assert np.ptp(errors[2]) == 0.0  # no neighbour, no preference

@@ -277,3 +277,10 @@ def test_there_is_no_recipe_to_save(tmp_path):
 )
 def test_the_sheet_names_no_folders(name, shown):
     assert shown_name(name) == shown
+
+
+@pytest.mark.parametrize("field", [{"log": "x.csv"}, {"plot": "x.png"}, {"save_every": 2}])
+def test_without_an_inversion_there_is_nothing_to_log(field):
+    spec = InspectSpec.build(image="p", size=64, classifier="none")
+    with pytest.raises(UsageError, match="inspect takes no"):
+        next(jobs.run(spec, OutputSpec.build(**field)))

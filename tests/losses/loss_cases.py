@@ -23,6 +23,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "remd": [{"moments": 1.0}, {"metric": "euclidean"}, {"metric": "both", "samples": 19}],
     "self-similarity": [{"samples": 20}],
     "contextual": [{"bandwidth": 0.5, "chunk": 11}, {"samples": 23}],
+    "shifted-gram": [{"scale": "relative"}, {"shifts": (1, 3), "periodic": False}],
     "tv": [
         {"power": 1.0},
         {"form": "isotropic", "power": 1.0},

@@ -11,10 +11,11 @@ from impasto.styling import starts
 from impasto.styling.goals import make_term
 from impasto.styling.plan import resolve, terms_at
 
-PUBLISHED = [n for n in RECIPES.names() if n != "impasto"]
+PUBLISHED = [n for n in RECIPES.names() if not n.startswith("impasto")]
 ASKED_FOR = (
     "tf-vgg19 vgg16-adam tf-tutorial lbfgs-hooks lbfgs-hooks-meant gatys2016 gatys2016-notebook "
-    "neural-style crowson2021 controlling2017 li-wand2016 risser2017 strotss2019 swd impasto"
+    "neural-style crowson2021 controlling2017 li-wand2016 risser2017 strotss2019 swd impasto "
+    "gatys-texture mrf-texture swd-texture impasto-texture"
 )
 
 
@@ -92,6 +93,18 @@ def test_published_numbers_of_the_literature() -> None:
     assert (wand.terms[0].weight, wand.terms[1].weight) == (20, 1e-4)
     assert (wand.size, wand.schedule.count) == (384, 3)
     assert get("controlling2017").size == 1024
+
+
+def test_published_numbers_of_textures() -> None:
+    gatys = RECIPES.get("gatys-texture")
+    assert gatys.pooling == "avg"
+    assert gatys.terms[0].layers == ("conv1_1", "pool1", "pool2", "pool3", "pool4")
+    assert gatys.optimizer.name == "lbfgs" and gatys.init == "noise"
+    assert gatys.schedule.steps["published"] == (2000,)
+    textures = [r for _, r in RECIPES if "texture" in r.name]
+    assert len(textures) == 5
+    for recipe in textures:
+        assert all(t.role != "content" for t in recipe.terms)
 
 
 def test_content_of_strotss_is_halved_at_each_scale() -> None:

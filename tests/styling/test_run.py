@@ -89,7 +89,7 @@ def test_equal_seeds_give_equal_pictures_and_others_do_not() -> None:
 def test_start_pictures() -> None:
     def first(init: str) -> np.ndarray:
         run = job(init=init)
-        run._begin(0)
+        run._passage.begin(0)
         return run.image().numpy()
 
     content, noise, half = first("content"), first("noise"), first("mix:0.25")
@@ -101,7 +101,7 @@ def test_start_pictures() -> None:
 def test_start_from_a_given_picture() -> None:
     spec = StylizeSpec.build(content="p", style=("a",), size=48, init="sketch.png")
     run = Stylization(spec, resolve(spec), Inputs(PHOTO, ARTS[:1], ARTS[1]), backbone=SMALL)
-    run._begin(0)
+    run._passage.begin(0)
     from impasto.images.resize import resize
     from impasto.images.tensors import to_tensor
 
@@ -180,6 +180,26 @@ def test_weight_zero_leaves_the_other_reconstruction() -> None:
     style_only = job(content_weight=0.0, tv_weight=0.0)
     terms = [e.terms for e in style_only.events() if isinstance(e, Step)]
     assert set(terms[-1]) == {"style", "palette"}
+
+
+def test_reconstructions_of_one_layer_see_that_layer_alone() -> None:
+    """As in the papers' figures: the other picture has no influence, and deep layers keep less."""
+    options: dict[str, Any] = {"recipe": "gatys2016", "init": "noise", "tv_weight": 0.0}
+    one, other = (
+        finish(job(content_layers=("relu2_1",), style_weight=0.0, arts=n, **options)).image
+        for n in (1, 2)
+    )
+    assert one.tobytes() == other.tobytes()
+    style = {"style_layers": ("relu1_1", "relu2_1"), "content_weight": 0.0}
+    same = job(**style, **options)
+    turned = images.Picture(PHOTO.rgb[:, ::-1].copy(), None, PHOTO.source)
+    assert finish(same).image.tobytes() == finish(job(turned, **style, **options)).image.tobytes()
+    assert [t.layers for t in same.recipe.terms if t.weight] == [("relu1_1", "relu2_1")]
+
+
+def test_nothing_to_resemble_is_refused() -> None:
+    with pytest.raises(UsageError, match="both 0"):
+        job(content_weight=0.0, style_weight=0.0)
 
 
 def test_too_small_is_refused_with_the_layers_name() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from impasto.engine.store import IN_MEMORY, Store
-from impasto.images.resize import resize
+from impasto.images.resize import resize, resize_periodic
 
 
 class Pixels(Protocol):
@@ -37,21 +37,34 @@ class Frame:
 
     Attributes:
         margin: Width in px on each side.
+        periodic: Whether the picture goes on at its opposite edges.
     """
 
     margin: int = 0
+    periodic: bool = False
 
     def pad(self, image: Tensor) -> Tensor:
-        """``image`` (B, C, H, W) mirrored outwards by the margin."""
+        """``image`` (B, C, H, W) mirrored outwards by the margin, or continued periodically."""
+        indices = _wrapped if self.periodic else _mirrored
         height, width = image.shape[-2:]
-        index_y = _mirrored(height, self.margin, image.device)
-        index_x = _mirrored(width, self.margin, image.device)
+        index_y = indices(height, self.margin, image.device)
+        index_x = indices(width, self.margin, image.device)
         return image[..., index_y[:, None], index_x]
 
     def crop(self, canvas: Tensor) -> Tensor:
         """What :meth:`pad` was given."""
         m, (height, width) = self.margin, canvas.shape[-2:]
         return canvas[..., m : height - m, m : width - m]
+
+    def resized(self, canvas: Tensor, size: tuple[int, int]) -> Tensor:
+        """The canvas (B, C, H, W) of the same picture at another size, without margin."""
+        resample = resize_periodic if self.periodic else resize
+        return self.pad(resample(self.crop(canvas), size))
+
+
+def _wrapped(length: int, margin: int, device: torch.device) -> Tensor:
+    """Indices ``-margin .. length + margin - 1`` modulo ``length``."""
+    return torch.arange(-margin, length + margin, device=device).remainder(length)
 
 
 def _mirrored(length: int, margin: int, device: torch.device) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from impasto.filters.base import FILTERS, ReferenceFilter, param, pixels, seed
 from impasto.filters.kernels import gaussian
 from impasto.filters.seams import cut_masks
+from impasto.images.resize import resize
 from impasto.images.spaces import luma
 
 Array = npt.NDArray[np.float32]
@@ -66,6 +67,47 @@ class Quilting(ReferenceFilter):
             weights = _Weights(1.0 - self.fidelity + 0.1, trust, 3.0 * self.fidelity)
             result = _laid(patches, wanted, result, weights, generator)
         return torch.from_numpy(result).permute(2, 0, 1).unsqueeze(0).to(image.device)
+
+
+def quilted(
+    exemplar: Tensor,
+    size: tuple[int, int],
+    block: float | None = None,
+    *,
+    search: int = 2000,
+    seed: int = 0,
+    periodic: bool = False,
+) -> Tensor:
+    """Texture synthesis by image quilting (section 2 of the paper), with no photo to follow.
+
+    Args:
+        exemplar: ``(1, 3, h, w)`` in [0, 1]; enlarged where a side is below 12 px.
+        size: Height and width of the result.
+        block: Side of a patch, px, within 12 and the exemplar's sides; without, a quarter of the
+            shorter.
+        search: Patches that are tried for a block.
+        seed: Of the choice.
+        periodic: Lay the patches round a torus, so that copies of the result meet without seams
+            (no part of the paper).
+
+    Returns:
+        ``(1, 3, *size)`` in [0, 1].
+    """
+    height, width = exemplar.shape[-2:]
+    if min(height, width) < _CELLS:
+        exemplar = resize(exemplar, (max(height, _CELLS), max(width, _CELLS))).clamp(0.0, 1.0)
+    shorter = min(exemplar.shape[-2:])
+    shorter = min(shorter, *size) if periodic else shorter
+    factor = min(max(1, round((block or shorter / 4) / _CELLS)), shorter // _CELLS)
+    generator = np.random.default_rng(seed)
+    source = exemplar[0].permute(1, 2, 0).contiguous().cpu().numpy()
+    tones = np.zeros(source.shape[:2], np.float32)
+    patches = _Patches.sampled(source, tones, factor, _POOL * search, generator)
+    nothing = np.zeros((*size, 3), np.float32)
+    result = _laid(
+        patches, nothing[..., 0], nothing, _Weights(1.0, 0.0, 0.0), generator, periodic=periodic
+    )
+    return torch.from_numpy(result).permute(2, 0, 1).unsqueeze(0).to(exemplar.device)
 
 
 @dataclass(frozen=True)
@@ -156,6 +198,8 @@ def _laid(
     before: Array,
     weights: _Weights,
     generator: np.random.Generator,
+    *,
+    periodic: bool = False,
 ) -> Array:
     """One pass over the picture.
 
@@ -165,15 +209,18 @@ def _laid(
         before: The pass before, ``(H, W, 3)``.
         weights: Of the errors.
         generator: Chooses among patches that are about equally good.
+        periodic: Whether the picture goes on at its opposite edges.
 
     Returns:
         ``(H, W, 3)``.
     """
     height, width = wanted.shape
     side, overlap = _CELLS * patches.factor, _OVERLAP * patches.factor
-    stride = side - overlap
-    rows, columns = (max(1, -(-(size - overlap) // stride)) for size in (height, width))
-    margins = ((0, rows * stride + overlap - height), (0, columns * stride + overlap - width))
+    tops, lefts = (_starts(size, side, overlap, periodic=periodic) for size in wanted.shape)
+    rows, columns = len(tops), len(lefts)
+    margins = ((0, 0), (0, 0))
+    if not periodic:
+        margins = ((0, int(tops[-1]) + side - height), (0, int(lefts[-1]) + side - width))
     tones = np.pad(wanted, margins, mode="edge")
     canvas = np.pad(before, (*margins, (0, 0)), mode="edge")
     for wave in range(2 * (rows - 1) + columns):
@@ -184,18 +231,57 @@ def _laid(
         column = wave - 2 * row
         steps = np.arange(side)
         place = (
-            row[:, None, None] * stride + steps[:, None],
-            column[:, None, None] * stride + steps,
+            (tops[row][:, None, None] + steps[:, None]) % canvas.shape[0],
+            (lefts[column][:, None, None] + steps) % canvas.shape[1],
         )
+        sides = _Sides(row > 0, column > 0)
+        if periodic:
+            sides = _Sides(row > 0, column > 0, row == rows - 1, column == columns - 1)
         there = canvas[place]
         some = patches.some(int(generator.integers(0, len(patches.corners) * (_POOL - 1) // _POOL)))
-        errors = _errors(some, there, tones[place], weights, row > 0, column > 0)
+        errors = _errors(some, there, tones[place], weights, sides)
         good = errors <= (1.0 + _TOLERANCE) * errors.min(1, keepdims=True) + 1e-9
         chosen = (good * (0.5 + generator.random(errors.shape, np.float32))).argmax(1)
         fresh = some.pixels(chosen)
-        mask = cut_masks(((there - fresh) ** 2).sum(-1), overlap, row > 0, column > 0)[..., None]
+        mask = sides.mask(((there - fresh) ** 2).sum(-1), overlap)[..., None]
         canvas[place] = there + mask * (fresh - there)
     return canvas[:height, :width]
+
+
+def _starts(size: int, side: int, overlap: int, *, periodic: bool) -> npt.NDArray[np.int64]:
+    """Where the blocks of an axis begin; periodic ones lie evenly, the last over the first."""
+    stride = side - overlap
+    if not periodic:
+        return np.arange(max(1, -(-(size - overlap) // stride))) * stride
+    count = -(-size // stride)
+    return np.arange(count) * size // count
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """On which sides each of N blocks has neighbours, each ``(N,)``."""
+
+    above: npt.NDArray[np.bool_]
+    left: npt.NDArray[np.bool_]
+    below: npt.NDArray[np.bool_] | None = None
+    right: npt.NDArray[np.bool_] | None = None
+
+    def strips(self) -> list[tuple[npt.NDArray[np.bool_], tuple[slice, ...]]]:
+        """The flags of every side, and the cells that lie over the neighbour there."""
+        first, last, every = slice(None, _OVERLAP), slice(-_OVERLAP, None), slice(None)
+        found = [(self.above, (every, first)), (self.left, (every, every, first))]
+        if self.below is not None and self.right is not None:
+            found += [(self.below, (every, last)), (self.right, (every, every, last))]
+        return found
+
+    def mask(self, difference: Array, overlap: int) -> Array:
+        """Where the new blocks show, ``(N, side, side)`` in [0, 1]."""
+        mask = cut_masks(difference, overlap, self.above, self.left)
+        if self.below is None or self.right is None:
+            return mask
+        turned = cut_masks(difference[:, ::-1, ::-1], overlap, self.below, self.right)
+        both: Array = mask * turned[:, ::-1, ::-1]
+        return both
 
 
 def _errors(
@@ -203,20 +289,16 @@ def _errors(
     there: Array,
     tones: Array,
     weights: _Weights,
-    above: npt.NDArray[np.bool_],
-    left: npt.NDArray[np.bool_],
+    sides: _Sides,
 ) -> Array:
     """Error of each candidate at each block, ``(n, K)``; mean squares, weighted."""
     count, factor = len(there), patches.factor
     cells = _pooled(there, factor)
     guide = _grid(_pooled(tones, factor))
     total = weights.tone * _distances(guide.reshape(count, -1), patches.guides)
-    strips = (
-        (above, cells[:, :_OVERLAP], patches.cells[:, :_OVERLAP]),
-        (left, cells[:, :, :_OVERLAP], patches.cells[:, :, :_OVERLAP]),
-    )
-    for present, here, candidates in strips:
+    for present, strip in sides.strips():
         if present.any():
+            here, candidates = cells[strip], patches.cells[strip]
             seam = _distances(here.reshape(count, -1), candidates.reshape(len(candidates), -1))
             total += weights.seam * present[:, None] * seam
     if weights.before > 0:

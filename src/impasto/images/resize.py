@@ -177,6 +177,27 @@ def resize(t: Tensor, size: tuple[int, int], *, mode: str = "auto", clamp: bool 
     return out.clone() if out is t else out.to(t.dtype)
 
 
+def resize_periodic(t: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resample a picture that goes on at its opposite edges; so does the result.
+
+    Args:
+        t: ``(..., H, W)`` floating point.
+        size: Wanted ``(height, width)``.
+
+    Returns:
+        ``(..., height, width)``, as :func:`resize` makes it of an endless plane of copies.
+
+    Raises:
+        ValueError: An integer tensor, or an empty size.
+    """
+    h, w = _check(t, size)
+    for axis, n in ((-2, h), (-1, w)):
+        copies = torch.cat([t, t, t], axis)
+        wanted = (3 * n, t.shape[-1]) if axis == -2 else (t.shape[-2], 3 * n)
+        t = resize(copies, wanted).narrow(axis, n, n)
+    return t.contiguous()
+
+
 def resize_map(t: Tensor, size: tuple[int, int]) -> Tensor:
     """Resample a mask or weight map; the result stays within the range of the input.
 

@@ -11,18 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone
-from impasto.engine.objective import IMAGE, Objective, Term, goal_for
+from impasto.engine.coarse_to_fine import CoarseToFine
+from impasto.engine.objective import IMAGE, Goal, Objective, Term, goal_for
 from impasto.engine.optimise import Optimisation, Optimiser
 from impasto.engine.pixels import PlainPixels
 from impasto.engine.scales import Scale, pyramid
-from impasto.errors import UsageError
-from impasto.events import Event, ScaleStarted, Step
+from impasto.events import Event
 from impasto.images.resize import resize
 from impasto.losses import Content, TotalVariation
 
@@ -87,27 +86,20 @@ class Inverter:
         self.photo = photo
         self.plan = plan
         self.scales = plan.scales(backbone.min_size([plan.layer]))
-        self._run: Optimisation | None = None
-        self._index = 0
-        self._resumed: dict[str, Any] | None = None
+        self.passage = CoarseToFine(self.scales, self._made, self._resampled)
 
     @property
     def begun(self) -> bool:
         """Whether there is a picture."""
-        return self._run is not None
+        return self.passage.begun
 
     def events(self) -> Iterator[Event]:
         """Run what is left."""
-        for index in range(self._index, len(self.scales)):
-            scale = self.scales[index]
-            run = self._begin(index)
-            yield ScaleStarted(index, len(self.scales), scale.height, scale.width, scale.steps)
-            for step in run.steps():
-                yield Step(index, step.index, scale.steps, step.terms, self.image, note=step.note)
+        yield from self.passage.events(self.image)
 
     def image(self) -> Tensor:
         """The picture so far, (1, 3, H, W) in [0, 1], at the size of the scale."""
-        return self._optimisation.image().clamp(0, 1)
+        return self.passage.run.image().clamp(0, 1)
 
     @torch.no_grad()
     def error(self) -> float:
@@ -118,39 +110,18 @@ class Inverter:
         goal = loss.target(self.backbone.taps(photo, [layer])[layer])
         return float(loss(self.backbone.taps(image, [layer])[layer], goal))
 
-    def state(self) -> dict[str, Any]:
-        """Everything that :meth:`load` needs to go on exactly here."""
-        return {"scale": self._index, "run": self._optimisation.state()}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state when :meth:`events` is called."""
-        self._index, self._resumed = state["scale"], state["run"]
-
-    @property
-    def _optimisation(self) -> Optimisation:
-        if self._run is None:
-            raise UsageError("the inversion has not begun")
-        return self._run
-
-    def _begin(self, index: int) -> Optimisation:
-        scale, coarser = self.scales[index], self._run
+    def _made(self, index: int, picture: Tensor | None) -> Optimisation:
+        scale = self.scales[index]
         size = (scale.height, scale.width)
-
-        def enlarged(canvas: Tensor) -> Tensor:
-            return resize(canvas, size)
-
-        start = self._noise(size) if coarser is None else enlarged(coarser.image()).clamp(0, 1)
+        start = self._noise(size) if picture is None else picture.clamp(0, 1)
         objective = Objective(self.backbone, self._goals(size))
-        run = Optimisation(PlainPixels(start), objective, OPTIMISER, scale.steps)
-        if self._resumed is not None:
-            run.load(self._resumed)
-            self._resumed = None
-        elif coarser is not None:
-            run.inherit(coarser, enlarged)
-        self._run, self._index = run, index
-        return run
+        return Optimisation(PlainPixels(start), objective, OPTIMISER, scale.steps)
 
-    def _goals(self, size: tuple[int, int]) -> list[Any]:
+    def _resampled(self, canvas: Tensor, index: int) -> Tensor:
+        scale = self.scales[index]
+        return resize(canvas, (scale.height, scale.width))
+
+    def _goals(self, size: tuple[int, int]) -> list[Goal]:
         photo = resize(self.photo, size).clamp(0, 1)
         features = Term("features", Content("relative"), (self.plan.layer,))
         smooth = Term("tv", TotalVariation(), (IMAGE,), self.plan.tv_weight)

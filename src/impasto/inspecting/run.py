@@ -155,12 +155,12 @@ class Inspection:
 
     def state(self) -> dict[str, Any]:
         """That of the inversion; everything else is computed anew in no time."""
-        return {} if self.inverter is None else self.inverter.state()
+        return {} if self.inverter is None else self.inverter.passage.state()
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from a saved state when :meth:`events` is called."""
         if self.inverter is not None:
-            self.inverter.load(state)
+            self.inverter.passage.load(state)
 
     def _inversion(self) -> Inversion | None:
         if self.inverter is None or not self.inverter.begun:

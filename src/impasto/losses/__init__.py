@@ -11,6 +11,7 @@ from impasto.losses.gram import Gram, gram_sum
 from impasto.losses.hypercolumns import RelaxedEMD, SelfSimilarity
 from impasto.losses.moments import MeanCovariance, MeanStd
 from impasto.losses.mrf import MRF
+from impasto.losses.shifted import ShiftedGram
 from impasto.losses.smooth import SmoothContent, SmoothGram
 from impasto.losses.smoothness import Range, TotalVariation
 from impasto.losses.transport import Histogram, SlicedWasserstein
@@ -35,6 +36,7 @@ __all__ = [
     "Range",
     "RelaxedEMD",
     "SelfSimilarity",
+    "ShiftedGram",
     "SlicedWasserstein",
     "SmoothContent",
     "SmoothGram",

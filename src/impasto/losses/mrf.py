@@ -83,6 +83,8 @@ class MRF(Loss):
         rotations: Degrees by which the painting is turned as well; 0 is always there.
         scales: Factors by which the painting is scaled as well; 1 is always there.
         chunk: Patches of the painting compared at once.
+        periodic: Whether the picture (not the painting) goes on at its opposite edges, so that
+            patches lie across them as well.
     """
 
     patch: int = option(3, least=1)
@@ -91,6 +93,7 @@ class MRF(Loss):
     rotations: tuple[float, ...] = ()
     scales: tuple[float, ...] = option((), above=0)
     chunk: int = option(256, least=1)
+    periodic: bool = False
 
     def views(self, image: Tensor) -> tuple[Tensor, ...]:
         """The picture at every scale and rotation, first as it is."""
@@ -135,6 +138,9 @@ class MRF(Loss):
 
     def __call__(self, features: Tensor, target: Target, weight: Tensor | None = None) -> Tensor:
         """See the table of the class."""
+        if self.periodic:
+            features = _continued(features, self.patch - 1)
+            weight = None if weight is None else _continued(weight, self.patch - 1)
         features, weight = self._padded(features, weight)
         flat = target[0][0].to(features)
         wanted, count, norms = self._wanted(features.detach(), flat, target, weight)
@@ -202,6 +208,12 @@ class MRF(Loss):
         pad = (0, right, 0, below)
         features = F.pad(features, pad, mode="replicate")
         return features, None if weight is None else F.pad(weight, pad, mode="replicate")
+
+
+def _continued(values: Tensor, count: int) -> Tensor:
+    """``values`` (B, C, H, W) with their first rows and columns again after the last."""
+    down, across = (torch.arange(n + count, device=values.device) % n for n in values.shape[-2:])
+    return values[..., down[:, None], across]
 
 
 def _offsets(features: Tensor) -> Tensor:

@@ -66,6 +66,7 @@ class TotalVariation(SumLoss):
         form: Which differences enter together, see the table.
         scale: Factor, see the table.
         eps: Rounds the corner of the isotropic root at 0; must be positive for powers below 2.
+        periodic: Whether the picture goes on at its opposite edges: then they are neighbours.
     """
 
     targetless: ClassVar[bool] = True
@@ -74,6 +75,7 @@ class TotalVariation(SumLoss):
     form: Literal["anisotropic", "isotropic", "nine-point"] = "anisotropic"
     scale: Literal["mean", "pixels", "sum", "half"] = "mean"
     eps: float = option(1e-8, least=0)
+    periodic: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a root whose gradient at 0 is infinite."""
@@ -91,14 +93,17 @@ class TotalVariation(SumLoss):
         del target
         if self.form == "nine-point":
             return self._nine(features, weight)
-        across, down = features.diff(dim=-1), features.diff(dim=-2)
         weights = torch.ones_like(features[:1, :1]) if weight is None else weight.to(features)
-        by_across = weights[..., 1:] * weights[..., :-1]
-        by_down = weights[..., 1:, :] * weights[..., :-1, :]
+        (right, here), (below, above) = (_pairs(features, axis, self.periodic) for axis in (-1, -2))
+        across, down = right - here, below - above
+        by_across, by_down = (torch.mul(*_pairs(weights, axis, self.periodic)) for axis in (-1, -2))
         if self.form == "isotropic":
-            both = across[..., :-1, :].square() + down[..., :-1].square() + self.eps
-            across = _power(both, self.power / 2) - self.eps ** (self.power / 2)
-            by_across = by_across[..., :-1, :] * by_down[..., :-1]
+            if not self.periodic:  # only where both neighbours exist
+                across, by_across = across[..., :-1, :], by_across[..., :-1, :]
+                down, by_down = down[..., :-1], by_down[..., :-1]
+            across = _power(across.square() + down.square() + self.eps, self.power / 2)
+            across = across - self.eps ** (self.power / 2)
+            by_across = by_across * by_down
             down, by_down = down[..., :0], by_down[..., :0]
         else:
             across, down = _power(across.abs(), self.power), _power(down.abs(), self.power)
@@ -120,7 +125,8 @@ class TotalVariation(SumLoss):
         """The pairs along rows and columns, those along diagonals, and their weights."""
         channels = features.shape[1]
         weights = torch.ones_like(features[:1, :1]) if weight is None else weight.to(features)
-        image, around = (F.pad(t, (1, 1, 1, 1), mode="replicate") for t in (features, weights))
+        edge = "circular" if self.periodic else "replicate"
+        image, around = (F.pad(t, (1, 1, 1, 1), mode=edge) for t in (features, weights))
         entries = weights.sum(dim=(1, 2, 3)) * channels
         straight, oblique = features.new_zeros(()), features.new_zeros(())
         counted = entries.new_zeros(())
@@ -211,6 +217,14 @@ class Range(SumLoss):
         """Mean over entries."""
         del target
         return (sums[0] / sums[1].clamp_min(1e-12)).mean()
+
+
+def _pairs(values: Tensor, axis: int, periodic: bool) -> tuple[Tensor, Tensor]:
+    """The next value along an axis, and the value itself, wherever there is a next one."""
+    if periodic:
+        return values.roll(-1, axis), values
+    length = values.shape[axis] - 1
+    return values.narrow(axis, 1, length), values.narrow(axis, 0, length)
 
 
 def _power(values: Tensor, power: float) -> Tensor:

@@ -24,6 +24,13 @@ from impasto.recipes.risser import RISSER
 from impasto.recipes.strotss import STROTSS
 from impasto.recipes.survey import SURVEY
 from impasto.recipes.swd import SWD
+from impasto.recipes.textures import (
+    GATYS_TEXTURE,
+    MRF_TEXTURE,
+    SWD_TEXTURE,
+    TEXTURE,
+    TEXTURE_ROWS,
+)
 from impasto.recipes.tf_tutorial import TF_TUTORIAL
 from impasto.recipes.tf_vgg19 import TF_VGG19
 from impasto.recipes.vgg16_adam import VGG16_ADAM
@@ -47,6 +54,11 @@ for _recipe in (
     STROTSS,
     CROWSON,
     SWD,
+    TEXTURE,
+    TEXTURE_ROWS,
+    GATYS_TEXTURE,
+    MRF_TEXTURE,
+    SWD_TEXTURE,
 ):
     RECIPES.add(_recipe.name, _recipe)
 

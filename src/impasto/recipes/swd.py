@@ -5,7 +5,8 @@ from __future__ import annotations
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn
 from impasto.recipes.parts import content, style, tv, twins
 
-_LAYERS = (
+#: The first twelve convolutions, after their ReLU.
+LAYERS = (
     "relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_2", "relu3_3", "relu3_4",
     "relu4_1", "relu4_2", "relu4_3", "relu4_4",
 )  # fmt: skip
@@ -20,7 +21,7 @@ SWD = Recipe(
     terms=(
         content("relative", 1.0),
         style(
-            "sliced-wasserstein", 1.0, _LAYERS, projections=64, samples=16384, scale="mean"
+            "sliced-wasserstein", 1.0, LAYERS, projections=64, samples=16384, scale="mean"
         ).model_copy(update={"layer_weights": (1.0,) * 12}),
         tv(5.0),
     ),
@@ -42,7 +43,7 @@ SWD = Recipe(
         terms=(
             content("relative", 1.0),
             style(
-                "sliced-wasserstein", 30.0, _LAYERS, projections=64, samples=16384, scale="relative"
+                "sliced-wasserstein", 30.0, LAYERS, projections=64, samples=16384, scale="relative"
             ),
             tv(5.0),
         ),

@@ -9,6 +9,7 @@ from impasto.specs.filter import FilterSpec
 from impasto.specs.inspect import InspectSpec
 from impasto.specs.output import OutputSpec
 from impasto.specs.stylize import StylizeSpec
+from impasto.specs.texture import TextureSpec
 from impasto.specs.train import TrainSpec
 from impasto.specs.visualize import VisualizeSpec
 
@@ -20,6 +21,7 @@ __all__ = [
     "OutputSpec",
     "Spec",
     "StylizeSpec",
+    "TextureSpec",
     "TrainSpec",
     "VisualizeSpec",
 ]

@@ -108,8 +108,10 @@ class InspectSpec(Spec):
 
     def refused(self) -> frozenset[str]:
         """Without an inversion there are no losses."""
-        plain = self.explain is None and self.photos is None
-        return self.without if plain else frozenset({"save_every", "log", "plot", "save_recipe"})
+        losses = frozenset({"save_every", "log", "plot"})
+        if self.explain is not None or self.photos is not None:
+            return losses | {"save_recipe"}
+        return self.without if self.invert is not None else losses
 
     def pages(self) -> bool:
         """The report on a folder."""

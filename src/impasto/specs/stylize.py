@@ -204,6 +204,8 @@ class StylizeSpec(Spec):
 
     @model_validator(mode="after")
     def _exclusive(self) -> StylizeSpec:
+        if self.content_weight == 0 and self.style_weight == 0:
+            raise ValueError("content-weight and style-weight are both 0: nothing to resemble")
         if self.mask and self.style_blend is not None:
             raise ValueError("mask and style-blend exclude each other: masks say who goes where")
         if self.mask and self.numbered_layers():

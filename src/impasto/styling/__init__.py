@@ -1,4 +1,4 @@
-"""Neural style transfer by optimisation: the main job."""
+"""Neural style transfer by optimisation: the main job, and textures, its style without a photo."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from impasto.images import Picture
-from impasto.specs import StylizeSpec
+from impasto.specs import StylizeSpec, TextureSpec
+from impasto.specs.texture import QUILTING
 from impasto.styling.inputs import read_inputs
 from impasto.styling.plan import resolve
 
 if TYPE_CHECKING:
+    from impasto.styling.quilt import Quilt
     from impasto.styling.run import Stylization
+    from impasto.styling.texture import Texture
 
 
 def prepare(spec: StylizeSpec, read: Callable[[str], Picture]) -> Stylization:
@@ -26,4 +29,22 @@ def prepare(spec: StylizeSpec, read: Callable[[str], Picture]) -> Stylization:
     return Stylization(spec, recipe, inputs)
 
 
-__all__ = ["prepare", "resolve"]
+def prepare_texture(spec: TextureSpec, read: Callable[[str], Picture]) -> Texture | Quilt:
+    """A job for ``spec``, checked in the same way."""
+    from impasto.styling.exemplar import read_exemplar
+
+    if spec.recipe == QUILTING:
+        inputs = read_exemplar(spec, "pixels", read)
+        from impasto.styling.quilt import Quilt
+
+        return Quilt(spec, inputs)
+    from impasto.styling.plan import resolve_texture
+
+    recipe = resolve_texture(spec)
+    inputs = read_exemplar(spec, recipe.init, read)
+    from impasto.styling.texture import Texture
+
+    return Texture(spec, recipe, inputs)
+
+
+__all__ = ["prepare", "prepare_texture", "resolve"]

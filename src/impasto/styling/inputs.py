@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -59,22 +59,32 @@ class Inputs:
 
     def described(self) -> dict[str, dict[str, Any]]:
         """What the output says of them: name, sha256, size."""
-        return {
-            role: {
-                "name": picture.source.name,
-                "sha256": picture.source.sha256,
-                "size": [picture.width, picture.height],
-            }
-            for role, picture in self.all().items()
-        }
+        return described_pictures(self.all())
 
     def notes(self) -> tuple[str, ...]:
         """What reading them did that a person might want to know."""
-        return tuple(
-            f"{picture.source.name}: {note}"
-            for picture in self.all().values()
-            for note in picture.source.notes
-        )
+        return notes_of(self.all())
+
+
+def described_pictures(pictures: Mapping[str, Picture]) -> dict[str, dict[str, Any]]:
+    """What the output says of pictures, by role: name, sha256, size."""
+    return {
+        role: {
+            "name": picture.source.name,
+            "sha256": picture.source.sha256,
+            "size": [picture.width, picture.height],
+        }
+        for role, picture in pictures.items()
+    }
+
+
+def notes_of(pictures: Mapping[str, Picture]) -> tuple[str, ...]:
+    """What reading pictures did that a person might want to know."""
+    return tuple(
+        f"{picture.source.name}: {note}"
+        for picture in pictures.values()
+        for note in picture.source.notes
+    )
 
 
 def read_inputs(spec: StylizeSpec, init: str, read: Callable[[str], Picture]) -> Inputs:

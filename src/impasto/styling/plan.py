@@ -14,7 +14,7 @@ from impasto.recipes import (
     find_recipe,
     marked,
 )
-from impasto.specs import StylizeSpec
+from impasto.specs import StylizeSpec, TextureSpec
 from impasto.styling import starts
 
 #: The source of numbers that the request gives, and of those that other networks need.
@@ -52,6 +52,22 @@ def resolve(spec: StylizeSpec) -> Recipe:
     starts.parse(changes.get("init", recipe.init))
     resolved = Recipe.model_validate(recipe.model_dump() | _dumped(changes))
     return marked(recipe, resolved, REQUEST)
+
+
+def resolve_texture(spec: TextureSpec) -> Recipe:
+    """The recipe that ``spec`` asks for, with its overrides, as textures need it.
+
+    Raises:
+        UnknownName: No such recipe.
+        UsageError: An override does not fit the recipe, or its file cannot be read.
+    """
+    recipe = resolve(spec.stylization())
+    changes: dict[str, Any] = {}
+    if starts.parse(recipe.init).kind in ("content", "detail"):
+        changes["init"] = "noise"
+    if spec.seamless:
+        changes |= {"padding": "circular", "margin": 0}
+    return marked(recipe, recipe.model_copy(update=changes), REQUEST)
 
 
 def rebalanced(recipe: Recipe, spec: StylizeSpec, backbone: str | None) -> Recipe:

@@ -59,9 +59,9 @@ def regions_of(
             that are needed.
     """
     for mask in masks:
-        _check_shape(mask, photo)
+        check_shape(mask, photo)
     for mask, painting in zip(style_masks, paintings, strict=False):
-        _check_shape(mask, painting)
+        check_shape(mask, painting)
     if not masks:
         return ()
     if len(paintings) == 1 and len(style_masks) == 1 and is_coloured(masks[0]):
@@ -91,7 +91,7 @@ def kept(photo: Picture, mask: Picture | None) -> FloatArray | None:
     """
     if mask is None:
         return None
-    _check_shape(mask, photo)
+    check_shape(mask, photo)
     where = _white(mask)
     if where.min() > 1 - LEVEL:
         raise InputError(f"mask {_name(mask)} keeps the whole photo", hint="black is painted")
@@ -142,14 +142,24 @@ def _first(patch: Patch) -> int:
     return int(patch.mask.argmax())
 
 
-def _check_shape(mask: Picture, picture: Picture) -> None:
-    stretch = (mask.width * picture.height) / (mask.height * picture.width)
-    if not 1 / STRETCH <= stretch <= STRETCH:
+def check_shape(mask: Picture, picture: Picture) -> None:
+    """Refuse a mask that has other proportions than its picture.
+
+    Raises:
+        InputError: It has.
+    """
+    if not fits_shape(mask, (picture.height, picture.width)):
         raise InputError(
             f"mask {_name(mask)} is {mask.width} x {mask.height} px, but {_name(picture)} is "
             f"{picture.width} x {picture.height}: other proportions",
             hint="paint it over a copy of the picture",
         )
+
+
+def fits_shape(mask: Picture, size: tuple[int, int]) -> bool:
+    """Whether a mask has the proportions of ``size``, height and width."""
+    stretch = (mask.width * size[0]) / (mask.height * size[1])
+    return 1 / STRETCH <= stretch <= STRETCH
 
 
 def _name(picture: Picture) -> str:

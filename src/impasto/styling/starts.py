@@ -22,7 +22,8 @@ class Start:
     """A start, parsed.
 
     Attributes:
-        kind: ``"content"``, ``"noise"``, ``"detail"`` or ``"picture"``.
+        kind: ``"content"``, ``"noise"``, ``"detail"``, ``"pixels"``, ``"quilting"`` or
+            ``"picture"``.
         noise: Of noise: ``"flat"`` or one of :data:`SPREADS`.
         spread: Of noise, in 0-255.
         share: Part of noise; the rest is the photo.
@@ -46,6 +47,8 @@ def parse(init: str) -> Start:
     mix:R                 R parts of noise, 1 - R of the photo
     mix:R:uniform:A ...   likewise with one of the other kinds of noise
     detail                the painting's mean colour plus the photo's finest detail
+    pixels                pixels of the painting, drawn at random
+    quilting              the painting, cut up and laid out anew (textures)
     anything else         a picture of that name
     ===================== ===================================================================
 
@@ -54,7 +57,7 @@ def parse(init: str) -> Start:
     Raises:
         UsageError: A number is missing or out of range.
     """
-    if init in ("content", "detail"):
+    if init in ("content", "detail", "pixels", "quilting"):
         return Start(init)
     head, *rest = init.split(":")
     if head == "noise":
@@ -81,7 +84,7 @@ def draw(
     Args:
         start: Which; not a given picture.
         photo: (1, 3, H, W) in [0, 1], at the size of the start.
-        paintings: Each (1, 3, h, w); the first gives the colour of ``detail``.
+        paintings: Each (1, 3, h, w); ``detail``, ``pixels`` and ``quilting`` take the first.
         generator: Of the noise; on the CPU, so that devices agree.
         mean: Mean pixel, RGB in 0-255; default :data:`MEAN_PIXEL`.
 
@@ -94,9 +97,26 @@ def draw(
         from impasto.engine.pixels import laplacian_levels
 
         return laplacian_levels(photo, 2)[0] + paintings[0].mean((2, 3), keepdim=True)
+    if start.kind == "quilting":
+        from impasto.filters.quilting import quilted
+
+        size = (photo.shape[-2], photo.shape[-1])
+        return quilted(paintings[0], size, seed=generator.initial_seed())
+    if start.kind == "pixels":
+        return _shuffled(paintings[0], photo, generator)
     pixel = photo.new_tensor(mean or MEAN_PIXEL).view(3, 1, 1) / 255
     noise = _sample(start, tuple(photo.shape), pixel.cpu(), generator).to(photo)
     return photo.lerp(noise, start.share)
+
+
+def _shuffled(painting: Tensor, photo: Tensor, generator: torch.Generator) -> Tensor:
+    """Pixels of ``painting``, drawn with replacement, in the size of ``photo``."""
+    import torch
+
+    flat = painting.flatten(2)
+    count = photo.shape[-2] * photo.shape[-1]
+    chosen = torch.randint(flat.shape[-1], (count,), generator=generator)
+    return flat[..., chosen.to(flat.device)].reshape(photo.shape)
 
 
 def _sample(
