@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from impasto.images import Picture
     from impasto.records import Log
 
-#: Seconds between checkpoints while a job runs.
+#: Seconds between checkpoints while a job runs; longer where one takes more than a twentieth.
 CHECKPOINT_SECONDS = 60.0
 #: Longest file name that common file systems take, in bytes, less what ``.part`` needs.
 NAME_BYTES = 255 - len(".part")
@@ -175,7 +175,11 @@ class Reader:
 
 
 def run(
-    spec: Spec, output: OutputSpec | None = None, sources: Mapping[str, Any] | None = None
+    spec: Spec,
+    output: OutputSpec | None = None,
+    sources: Mapping[str, Any] | None = None,
+    *,
+    checkpoint_seconds: float | None = None,
 ) -> Iterator[Event]:
     """Do what ``spec`` asks, as events; the picture is saved before the last one.
 
@@ -186,15 +190,17 @@ def run(
         spec: The request.
         output: Where to; without, nothing is written and the last event carries the picture.
         sources: As for :func:`prepare`.
+        checkpoint_seconds: Least time between two checkpoints (:data:`CHECKPOINT_SECONDS`).
 
     Raises:
         ImpastoError: Bad input, missing weights, not enough memory ... before any heavy work.
     """
     output = output or OutputSpec.build()
+    least = CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
     job = prepare(spec, output, sources)
     log = _log(output)
     begun = saved = time.monotonic()
-    done = False
+    done, pause = False, least
     try:
         for event in job.events():
             if isinstance(event, Finished):
@@ -207,9 +213,11 @@ def run(
             yield event
             if isinstance(event, Step):
                 yield from _numbered(output, event)
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    _save_checkpoint(job, spec, output)
+                if time.monotonic() - saved > pause:
                     saved = time.monotonic()
+                    _save_checkpoint(job, spec, output)
+                    took, saved = time.monotonic() - saved, time.monotonic()
+                    pause = max(least, 20 * took)
     except (GeneratorExit, Diverged):
         if job.begun and not done:
             finished = job.finished(time.monotonic() - begun, complete=False)

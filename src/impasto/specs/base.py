@@ -34,6 +34,10 @@ FILES: dict[str, JsonValue] = {"files": True}
 WORDS: dict[str, JsonValue] = {"words": True}
 #: Marks a field that is a folder of pictures on this machine.
 FOLDER: dict[str, JsonValue] = {"folder": True}
+#: Marks a field that is a picture, or whose items are.
+PICTURE: dict[str, JsonValue] = {"picture": True}
+#: Marks a field that is a picture or a word.
+PICTURE_OR_WORD: dict[str, JsonValue] = {"picture": "or word"}
 #: Marks a field whose items are settings, ``key=value``.
 SETTINGS: dict[str, JsonValue] = {"settings": True}
 #: Marks a list with a default that is given as words, without an option.
