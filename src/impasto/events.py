@@ -109,6 +109,8 @@ class Finished:
         report: What the job found besides pictures, ready for JSON.
         tables: The same for people.
         others: Further pictures (H, W, 3), by the ending of their files' names ("-invert").
+        frame_ms: Milliseconds for each where they are the frames of a sequence; else 0.
+        pages: Files of web pages that were written, that at ``path`` first.
     """
 
     image: np.ndarray
@@ -121,6 +123,8 @@ class Finished:
     report: Mapping[str, Any] = field(default_factory=dict)
     tables: tuple[Table, ...] = ()
     others: Mapping[str, np.ndarray] = field(default_factory=dict)
+    frame_ms: float = 0.0
+    pages: tuple[str, ...] = ()
 
 
 Event = Started | ScaleStarted | Step | Saved | Finished

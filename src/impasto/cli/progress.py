@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from impasto import events
-from impasto.cli.estimate import Estimate, clock
 from impasto.cli.session import Session
+from impasto.estimate import Estimate, clock
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from impasto import events, jobs
-from impasto.cli.estimate import clock
 from impasto.cli.folders import folder_of, run_folder
 from impasto.cli.progress import Progress, make_progress
 from impasto.cli.session import Session, write
 from impasto.errors import Cancelled, UsageError
+from impasto.estimate import clock
 from impasto.specs import OutputSpec, Spec
 
 
@@ -168,4 +168,5 @@ def _more(finished: events.Finished) -> dict[str, Any]:
     """What only some verbs have: further files, findings."""
     path = str(finished.path)
     others = {k.strip("-"): str(jobs.other_path(path, k)) for k in finished.others}
-    return ({"others": others} if others else {}) | dict(finished.report)
+    pages = {"pages": list(finished.pages)} if finished.pages else {}
+    return ({"others": others} if others else {}) | pages | dict(finished.report)

@@ -11,8 +11,10 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from impasto.engine.allocator import kept_memory
 from impasto.engine.lbfgs import LBFGS
 from impasto.engine.pixels import Pixels
+from impasto.engine.store import IN_MEMORY, Store
 from impasto.errors import Diverged, UsageError
 
 #: A picture in, its weighted terms out (see :class:`impasto.engine.objective.Objective`).
@@ -140,6 +142,7 @@ class Optimisation:
         objective: What is lowered.
         optimiser: How.
         total: Number of steps that the whole run will have (for ``decay``).
+        store: Where copies of the parameters and the state of L-BFGS are.
 
     A step that led to values that are not finite is taken back: the last good picture returns, the
     optimiser forgets its state, and the step size is halved. So is one whose value is
@@ -152,7 +155,12 @@ class Optimisation:
     """
 
     def __init__(
-        self, pixels: Pixels, objective: ObjectiveFn, optimiser: Optimiser, total: int
+        self,
+        pixels: Pixels,
+        objective: ObjectiveFn,
+        optimiser: Optimiser,
+        total: int,
+        store: Store = IN_MEMORY,
     ) -> None:
         if optimiser.name == "lbfgs" and isinstance(objective, Stepwise) and objective.learns:
             raise UsageError(
@@ -162,28 +170,30 @@ class Optimisation:
         self.objective = objective
         self.optimiser = optimiser
         self.total = total
+        self.store = store
         self.done = 0
         self._scale: float | None = None
         self._mean: Tensor | None = None
-        self._torch = _make(optimiser, pixels.parameters())
+        self._torch = _make(optimiser, pixels.parameters(), store)
         self._terms: dict[str, Tensor] = {}
         self._guard = Guard()
 
     def steps(self) -> Iterator[Step]:
         """Run what is left, a step at a time; closing the iterator stops cleanly."""
-        while self.done < self.total:
-            self._set_rate()
-            if isinstance(self.objective, Stepwise) and self.optimiser.name != "lbfgs":
-                self.objective.begin(self.done)
-            note = self._guarded_step()
-            self.done += 1
-            yield Step(self.done, self._terms, self.image, note)
+        with kept_memory():
+            while self.done < self.total:
+                self._set_rate()
+                if isinstance(self.objective, Stepwise) and self.optimiser.name != "lbfgs":
+                    self.objective.begin(self.done)
+                note = self._guarded_step()
+                self.done += 1
+                yield Step(self.done, self._terms, self.image, note)
 
     @torch.no_grad()
     def image(self) -> Tensor:
         """The result so far: the mean of the iterates, or the last one. (B, 3, H, W)."""
         if self._mean is None:
-            return self.pixels.decode().detach().clone()
+            return self.store.keep(self.pixels.decode())
         return self._mean / (1 - self.optimiser.average**self.done)
 
     def state(self) -> dict[str, Any]:
@@ -194,7 +204,7 @@ class Optimisation:
             "mean": self._mean,
             "parameters": [p.detach() for p in self.pixels.parameters()],
             "optimiser": self._torch.state_dict(),
-            "guard": dataclasses.asdict(self._guard),
+            "guard": {f.name: getattr(self._guard, f.name) for f in dataclasses.fields(Guard)},
             "objective": self.objective.state() if isinstance(self.objective, Stepwise) else {},
         }
 
@@ -202,7 +212,7 @@ class Optimisation:
     def load(self, state: dict[str, Any]) -> None:
         """Continue where :meth:`state` was taken; the next step equals the uninterrupted one."""
         for mine, saved in zip(self.pixels.parameters(), state["parameters"], strict=True):
-            mine.copy_(saved)
+            self._copy(mine, saved)
         self.done, self._scale, self._mean = state["done"], state["scale"], state["mean"]
         self._torch.load_state_dict(state["optimiser"])
         self._guard = Guard(**state["guard"])
@@ -268,7 +278,7 @@ class Optimisation:
             )
         self._restore(guard.good)
         self._terms = guard.terms
-        self._torch = _make(self.optimiser, self.pixels.parameters())
+        self._torch = _make(self.optimiser, self.pixels.parameters(), self.store)
         return (
             f"step {self.done + 1} was taken back: the objective became {value:.3g}; "
             f"the step size is halved ({guard.tries} of {TRIES} times)"
@@ -285,15 +295,19 @@ class Optimisation:
 
     @torch.no_grad()
     def _snapshot(self) -> list[Tensor | None]:
-        mean = None if self._mean is None else self._mean.clone()
-        return [mean, *(p.detach().clone() for p in self.pixels.parameters())]
+        mean = None if self._mean is None else self.store.keep(self._mean)
+        return [mean, *(self.store.keep(p) for p in self.pixels.parameters())]
 
     @torch.no_grad()
     def _restore(self, snapshot: list[Tensor | None]) -> None:
-        self._mean = None if snapshot[0] is None else snapshot[0].clone()
+        self._mean = None if snapshot[0] is None else self.store.keep(snapshot[0])
         for mine, saved in zip(self.pixels.parameters(), snapshot[1:], strict=True):
             if saved is not None:
-                mine.copy_(saved)
+                self._copy(mine, saved)
+
+    def _copy(self, mine: Tensor, saved: Tensor) -> None:
+        for to, of in self.store.pieces(mine.view(-1), saved.reshape(-1)):
+            to.copy_(of)
 
     def _closure(self) -> Tensor:
         self._torch.zero_grad(set_to_none=True)
@@ -331,7 +345,7 @@ class Optimisation:
                 group["eps"] = self.optimiser.eps / correction**0.5
 
 
-def _make(settings: Optimiser, parameters: list[Tensor]) -> torch.optim.Optimizer:
+def _make(settings: Optimiser, parameters: list[Tensor], store: Store) -> torch.optim.Optimizer:
     if settings.name == "adam":
         return torch.optim.Adam(
             parameters, lr=settings.lr, betas=settings.betas, eps=settings.eps, foreach=False
@@ -342,7 +356,7 @@ def _make(settings: Optimiser, parameters: list[Tensor]) -> torch.optim.Optimize
         )
     if settings.name == "sgd":
         return torch.optim.SGD(parameters, lr=settings.lr, foreach=False)
-    return LBFGS(parameters, settings.lr, settings.history, settings.first)
+    return LBFGS(parameters, settings.lr, settings.history, settings.first, store)
 
 
 def optimise(

@@ -111,6 +111,11 @@ class TotalVariation(SumLoss):
             total_weight(features, weight) * channels,
         )
 
+    def gathered(self, sums: Target, around: Target) -> Target:
+        """Nothing, as :meth:`target`."""
+        del sums, around
+        return ()
+
     def _nine(self, features: Tensor, weight: Tensor | None) -> Target:
         """The pairs along rows and columns, those along diagonals, and their weights."""
         channels = features.shape[1]
@@ -196,6 +201,11 @@ class Range(SumLoss):
         if weight is not None:
             size = size * weight.to(size)
         return size.sum(dim=(1, 2, 3)), total_weight(features, weight) * features.shape[1]
+
+    def gathered(self, sums: Target, around: Target) -> Target:
+        """Nothing, as :meth:`target`."""
+        del sums, around
+        return ()
 
     def value(self, sums: Target, target: Target) -> Tensor:
         """Mean over entries."""
