@@ -54,7 +54,12 @@ PAIRS = (
 )
 SIZE, QUALITY, HEIGHT, GAP, BYTES = 256, "draft", 192, 6, 90_000
 #: What is seen in the pictures, for one who has the photos and paintings beside them.
-SEEN: dict[str, str] = {}
+SEEN: dict[str, str] = {
+    "impasto": "the painting's colours and larger shapes (a moon, the red sky, Kandinsky's lines) "
+    "with the photo well readable; a fine grain in dark parts, which more steps take away.",
+    "risser2017": "the painting's strokes in sky and water, the photo's drawing sharp and its "
+    "colours mostly kept; single black or white dots along the picture's edge.",
+}
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,8 @@ def page(found: dict[str, Any]) -> str:
         parts.append(f"## {name}\n\n{recipe.summary}\n\n![{name}](recipes/{name}.jpg)")
         parts.append(f"Source: {recipe.paper}. On `{network}`, {seconds:.0f} s.")
         parts += [f"Seen: {SEEN[name]}"] if name in SEEN else []
+    missing = [f"`{name}`" for name in RECIPES.names() if name not in found]
+    parts += [f"Not painted yet: {', '.join(missing)}."] if missing else []
     return "\n\n".join(parts) + "\n"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn
-from impasto.recipes.parts import content, lua_tv, style, tv, twins
+from impasto.recipes.parts import FIRST_STEP, PROMPT, content, lua_tv, style, tv, twins
 
 _LAYERS = ("relu3_1", "relu4_1")
 
@@ -30,7 +30,7 @@ LI_WAND = Recipe(
         smallest=64,
         count=3,
         steps={
-            "draft": (10, 30, 30),
+            "draft": (25, 40),
             "good": (40, 80, 100),
             "best": (100,),
             "published": (100,),
@@ -42,6 +42,8 @@ LI_WAND = Recipe(
             style("mrf", 3.0, _LAYERS, patch=3, stride=2, scale="relative"),
             tv(5.0),
         ),
+        optimizer=PROMPT.model_copy(update={"history": 25}),
+        reason=FIRST_STEP,
     ),
     sources={
         "backbone": "the authors' code: VGG_ILSVRC_19_layers",

@@ -14,7 +14,7 @@ RISSER = Recipe(
     twins=twins("vgg19.caffe"),
     terms=(
         content("relative", 1.0, "relu4_1"),
-        gram("hw", "relative", 12.0, ("relu1_1", "relu2_1", "relu3_1", "relu4_1")),
+        gram("hw", "relative", 20.0, ("relu1_1", "relu2_1", "relu3_1", "relu4_1")),
         TermSpec(
             name="histogram",
             role="style",
@@ -25,7 +25,7 @@ RISSER = Recipe(
         ),
         tv(5.0),
     ),
-    optimizer=OptimizerSpec(name="lbfgs", lr=1.0, history=20),
+    optimizer=OptimizerSpec(name="lbfgs", lr=1.0, history=20, first=0.02),
     init="content",
     clamp=True,
     size=512,
