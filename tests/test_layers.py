@@ -25,18 +25,21 @@ ALLOWED = {
     "engine": GROUND | {"losses", "backbones", "images"},
     "filtering": GROUND | {"specs", "images", "engine", "filters"},
     "styling": GROUND | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters"},
-    "networks": GROUND | {"backbones"},
+    "networks": GROUND | {"backbones", "images"},
     "training": GROUND
     | {"specs", "images", "losses", "backbones", "engine", "networks", "recipes"},
     "applying": GROUND | {"specs", "images", "engine", "networks"},
     "inspecting": GROUND | {"specs", "images", "losses", "backbones", "engine"},
+    "dreaming": GROUND | {"specs", "images", "losses", "backbones", "engine"},
+    "visualizing": GROUND | {"specs", "images", "losses", "backbones", "engine"},
     "testing": GROUND | {"losses", "backbones"},
     "records": GROUND,
     "plots": GROUND | {"records"},
+    "estimate": set(),
     "jobs": GROUND | {"specs", "images", "engine", "records", "plots"},
-    "api": GROUND | {"specs", "images", "jobs"},
-    "cli": GROUND | {"specs", "jobs"},
-    "studio": GROUND | {"specs", "jobs"},
+    "api": GROUND | {"specs", "images", "jobs", "backbones"},
+    "cli": GROUND | {"specs", "jobs", "estimate"},
+    "studio": GROUND | {"specs", "jobs", "estimate"},
 }
 #: Rooms whose names commands may list, besides what their row allows.
 LISTINGS = {
@@ -50,7 +53,8 @@ LISTINGS = {
         "losses",
         "filters",
         "networks",
-    }
+    },
+    "studio": {"recipes", "backbones", "images", "samples", "filters", "records", "networks"},
 }
 
 

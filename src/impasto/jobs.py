@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from impasto.images import Picture
     from impasto.records import Log
 
-#: Seconds between checkpoints while a job runs.
+#: Seconds between checkpoints while a job runs; longer where one takes more than a twentieth.
 CHECKPOINT_SECONDS = 60.0
 #: Longest file name that common file systems take, in bytes, less what ``.part`` needs.
 NAME_BYTES = 255 - len(".part")
@@ -106,6 +106,8 @@ VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.styling:prepare"))
 VERBS.add("filter", ("impasto.specs:FilterSpec", "impasto.filtering:prepare"))
 VERBS.add("train", ("impasto.specs:TrainSpec", "impasto.training:prepare"))
 VERBS.add("apply", ("impasto.specs:ApplySpec", "impasto.applying:prepare"))
+VERBS.add("visualize", ("impasto.specs:VisualizeSpec", "impasto.visualizing:prepare"))
+VERBS.add("dream", ("impasto.specs:DreamSpec", "impasto.dreaming:prepare"))
 VERBS.add("inspect", ("impasto.specs:InspectSpec", "impasto.inspecting:prepare"))
 
 
@@ -138,7 +140,7 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     inputs = [sources.get(n, n) for n in strings(spec)]
     _check_output(output, inputs, spec)
     make: Callable[[Spec, Read], Job] = imported(VERBS.get(verb_of(spec))[1])
-    job = make(spec, reader(output.max_pixels, sources))
+    job = make(spec, Reader(output.max_pixels, sources))
     for path in _page_paths(job, output).values():
         _check_target(path, inputs, output, "PNG")
     if output.resume:
@@ -150,21 +152,34 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     return job
 
 
-def reader(max_pixels: int, sources: Mapping[str, Any]) -> Read:
+@dataclasses.dataclass(frozen=True)
+class Reader:
     """What reads the pictures of a job; see :func:`prepare`."""
 
-    def read(name: str) -> Picture:
+    max_pixels: int
+    sources: Mapping[str, Any]
+
+    def __call__(self, name: str) -> Picture:
+        """The picture ``name``."""
         from impasto import images
 
-        picture = images.load(sources.get(name, name), images.Limits(max_pixels=max_pixels))
+        picture = images.load(
+            self.sources.get(name, name), images.Limits(max_pixels=self.max_pixels)
+        )
         source = dataclasses.replace(picture.source, name=name)
         return dataclasses.replace(picture, source=source)
 
-    return read
+    def given(self, name: str) -> Any:
+        """What the caller gave in place of ``name``, as it is; None where there is nothing."""
+        return self.sources.get(name)
 
 
 def run(
-    spec: Spec, output: OutputSpec | None = None, sources: Mapping[str, Any] | None = None
+    spec: Spec,
+    output: OutputSpec | None = None,
+    sources: Mapping[str, Any] | None = None,
+    *,
+    checkpoint_seconds: float | None = None,
 ) -> Iterator[Event]:
     """Do what ``spec`` asks, as events; the picture is saved before the last one.
 
@@ -175,15 +190,17 @@ def run(
         spec: The request.
         output: Where to; without, nothing is written and the last event carries the picture.
         sources: As for :func:`prepare`.
+        checkpoint_seconds: Least time between two checkpoints (:data:`CHECKPOINT_SECONDS`).
 
     Raises:
         ImpastoError: Bad input, missing weights, not enough memory ... before any heavy work.
     """
     output = output or OutputSpec.build()
+    least = CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
     job = prepare(spec, output, sources)
     log = _log(output)
     begun = saved = time.monotonic()
-    done = False
+    done, pause = False, least
     try:
         for event in job.events():
             if isinstance(event, Finished):
@@ -196,9 +213,11 @@ def run(
             yield event
             if isinstance(event, Step):
                 yield from _numbered(output, event)
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    _save_checkpoint(job, spec, output)
+                if time.monotonic() - saved > pause:
                     saved = time.monotonic()
+                    _save_checkpoint(job, spec, output)
+                    took, saved = time.monotonic() - saved, time.monotonic()
+                    pause = max(least, 20 * took)
     except (GeneratorExit, Diverged):
         if job.begun and not done:
             finished = job.finished(time.monotonic() - begun, complete=False)
@@ -252,6 +271,11 @@ def _check_known(spec: Spec, output: OutputSpec) -> None:
             raise UsageError(f"{verb_of(spec)} takes no {field.replace('_', '-')}")
 
 
+def _is_gif(output: OutputSpec) -> bool:
+    """Whether the output is the file of an animation."""
+    return output.output is not None and Path(output.output).suffix.lower() == ".gif"
+
+
 def _check_model(spec: Spec, output: OutputSpec) -> None:
     """A model needs a file of its own kind."""
     if spec.product != "model" or output.output is None:
@@ -283,12 +307,15 @@ def _check_output(output: OutputSpec, inputs: Iterable[Any], spec: Spec) -> None
             _check_target(record, inputs, output, "PNG")
     if path is None:
         return
-    other = spec.product != "picture" or (spec.pages() and _is_page(path))
+    animated = spec.moves and _is_gif(output)
+    if animated and output.save_every:
+        raise UsageError("save-every writes no .gif", hint="name a .png with -o, or leave it out")
+    other = spec.product != "picture" or animated or (spec.pages() and _is_page(path))
     _check_target(path, inputs, output, "PNG" if other else None)
     _check_numbered(output)
     if path == STDOUT:
         return
-    for inner in spec.others():
+    for inner in () if animated else spec.others():
         _check_target(str(other_path(path, inner)), inputs, output)
     if output.resume and not checkpoint_path(path).exists():
         raise InputError(
@@ -354,6 +381,8 @@ def _save(job: Job, spec: Spec, output: OutputSpec, event: Finished) -> Finished
     path = _write(job, spec, output, event, force=output.force or output.resume)
     if path is not None and path != STDOUT:
         checkpoint_path(path).unlink(missing_ok=True)
+    if _is_gif(output):
+        event = dataclasses.replace(event, others={})  # they are in the file
     return dataclasses.replace(
         event,
         path=path,
@@ -375,13 +404,14 @@ def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: 
         for end, path in reversed(paths.items()):  # the output last: then all links lead somewhere
             images.save_bytes(pages[end].encode(), path, force=force)
         return output.output
-    images.save(
-        event.image,
-        output.output,
-        alpha=event.alpha,
-        metadata=metadata(job, spec, complete=event.complete),
-        force=force,
-    )
+    record = metadata(job, spec, complete=event.complete)
+    if _is_gif(output):
+        from impasto.images.animation import save_gif
+
+        ms, frames = event.frame_ms, event.others.values()
+        save_gif(frames, output.output, milliseconds=ms, metadata=record, force=force)
+        return output.output
+    images.save(event.image, output.output, alpha=event.alpha, metadata=record, force=force)
     for inner, image in event.others.items() if output.output != STDOUT else ():
         images.save(image, other_path(output.output, inner), force=force)
     return output.output

@@ -26,7 +26,7 @@ from impasto.networks.shelf import locate
 from impasto.specs import ApplySpec
 
 #: Bytes per pixel at the peak, in one go and by strips, of which a strip takes the difference.
-WHOLE, STRIPS = 190, 110
+WHOLE, STRIPS = 270, 120
 #: Rows of a strip where strips are chosen by themselves.
 ROWS = 256
 #: Pictures above this many pixels go by strips even where they would fit.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from typing import cast
 
 import torch
@@ -140,7 +140,7 @@ class Shape:
             seen += (window.size - 1) * step
             before += window.pad * step
             step *= window.stride
-        return before, max(0, seen - before - self.stride)
+        return before, seen - before - self.stride
 
 
 class Conv(nn.Module):
@@ -342,11 +342,13 @@ class Chain(Backbone):
         self._range: tuple[int, Tensor, Tensor] | None = None
         self.freeze()
 
-    def walk(self, x: Tensor, keep: frozenset[str]) -> Iterator[tuple[str, Tensor]]:
+    def walk(
+        self, x: Tensor, keep: frozenset[str], after: str | None = None
+    ) -> Iterator[tuple[str, Tensor]]:
         """See :meth:`Backbone.walk`."""
         x = x.contiguous(memory_format=torch.channels_last)
-        quiet = self._quiet(x)
-        stages = list(cast("Iterable[Stage]", self.stages))
+        quiet = after is None and self._quiet(x)
+        stages = list(self._behind(after))
         skipped: Stage | None = None
         for stage, following in zip_longest(stages, stages[1:]):
             if stage is skipped:
@@ -357,6 +359,27 @@ class Chain(Backbone):
                 continue
             for name, x in stage.run(x, keep):  # noqa: B020
                 yield name, x
+
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """See :attr:`Backbone.cuts`."""
+        found: list[str] = []
+        stages = list(cast("Iterable[Stage]", self.stages))
+        stride = 2
+        for stage, behind in pairwise(stages):
+            tap = self.table[stage.name]
+            # A ReLU would overwrite what it is given.
+            if tap.stride > stride and tap.reach is not None and not isinstance(behind, Relu):
+                found.append(stage.name)
+                stride = tap.stride
+        return tuple(found)
+
+    def _behind(self, name: str | None) -> Iterator[Stage]:
+        """The stages that follow the one called ``name``; all of them without one."""
+        stages = iter(cast("Iterable[Stage]", self.stages))
+        if name is not None:
+            next(stage for stage in stages if stage.name == name)
+        return stages
 
     def _quiet(self, x: Tensor) -> bool:
         """Whether channels that are silent for pictures in [0, 1] are so for ``x``."""

@@ -11,9 +11,9 @@ from itertools import pairwise
 from typing import Any
 
 import impasto
-from impasto.cli.estimate import clock
 from impasto.cli.session import Session
 from impasto.errors import WeightsError
+from impasto.estimate import clock
 from impasto.events import Step
 
 #: Extra to the modules that it brings.

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from impasto import events, jobs
-from impasto.cli.estimate import clock
 from impasto.cli.folders import folder_of, run_folder
 from impasto.cli.progress import Progress, make_progress
 from impasto.cli.session import Session, write
 from impasto.errors import Cancelled, UsageError
+from impasto.estimate import clock
 from impasto.specs import OutputSpec, Spec
 
 

@@ -80,6 +80,11 @@ class Gram(SumLoss):
         del target
         return gram_sum(features, weight), total_weight(features, weight)
 
+    def gathered(self, sums: Target, around: Target) -> Target:
+        """The Gram matrix per position."""
+        del around
+        return (sums[0] / sums[1].clamp_min(1e-12).view(-1, 1, 1),)
+
     def value(self, sums: Target, target: Target) -> Tensor:
         """See the tables of the class."""
         gram, count = sums[0], sums[1].clamp_min(1e-12).view(-1, 1, 1)

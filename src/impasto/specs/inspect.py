@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from impasto.specs.base import FOLDER, Spec
+from impasto.specs.base import FOLDER, PICTURE, Spec
 
 #: In place of a list of layers: every one, also those inside blocks.
 ALL = "all"
@@ -26,7 +26,9 @@ _RANGE = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
 class InspectSpec(Spec):
     """What a network sees in a picture: a sheet of its feature maps, and the numbers behind it."""
 
-    image: str = Field(description="The picture; - reads standard input.")
+    image: str = Field(
+        description="The picture; - reads standard input.", json_schema_extra=PICTURE
+    )
     backbone: str | None = Field(
         None, description="The network that is looked into; see `impasto backbones`."
     )
