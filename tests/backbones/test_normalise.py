@@ -138,7 +138,8 @@ def test_the_default_backbone_comes_with_its_means(pooling, weights_folder):
         # Channel by channel the same picture.
         ratio = b[name].double().amax(dim=(0, 2, 3)) / a[name].double().amax(dim=(0, 2, 3))
         shown = a[name].double() * ratio.nan_to_num().view(-1, 1, 1)
-        torch.testing.assert_close(b[name].double(), shown, rtol=1e-3, atol=1e-3)
+        # Weak channels are small differences of large sums: rounding shows once they are raised.
+        torch.testing.assert_close(b[name].double(), shown, rtol=1e-3, atol=5e-3)
     assert not weights_folder.exists()
     assert load(normalized=True, pooling=pooling).name == net.name
 
