@@ -31,7 +31,7 @@ FOLDERS = re.compile(r"photos|folders?")
 #: Fields that are shown at once; the rest is folded away.
 DIALS = {
     *("name", "recipe", "size", "quality", "style_weight", "style_scale", "colors"),
-    *("layer", "layers", "channel", "class", "classes", "neuron", "octaves", "scale", "set"),
+    *("layer", "layers", "channel", "channels", "class_", "neuron", "octaves", "scale", "set"),
     *("maps", "invert", "gram", "seamless", "width", "height"),
 }
 #: Most pictures in a folder.
@@ -180,7 +180,7 @@ def _help(text: str) -> str:
         text,
     )
     text = re.sub(r"; or a \.toml file with one| that `impasto \w+` \w+", "", text)
-    return " ".join(text.split())
+    return " ".join(re.sub(r"--(?=[a-z])", "", text).split())
 
 
 def checked(verb: str, request: dict[str, Any], known: Known) -> tuple[dict[str, Any], list[str]]:
