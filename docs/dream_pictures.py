@@ -58,18 +58,18 @@ def dreamt(picture: Array, **options: Any) -> Array:
 
 def large() -> None:
     """A dream at 1024 px."""
-    written("large", dreamt(photo("golden_gate", "harbour", 1024), octaves=6), limit=300_000)
+    written(
+        "large",
+        dreamt(photo("golden_gate", "harbour", 1024), octaves=6, iterations=10),
+        limit=300_000,
+    )
 
 
 def guided() -> None:
-    """A dream, and the same guided by another picture."""
+    """A dream guided by a garden of lavender, and the same without a guide."""
     start = photo("sailboat", "harbour", 384)
     guide = photo("flowers", "still_life", 384)
-    height = start.shape[0]
-    small = images.to_tensor(images.load(np.ascontiguousarray(guide)))
-    width = round(guide.shape[1] * height / guide.shape[0])
-    shown = images.from_tensor(resize(small, (height, width), clamp=True))
-    written("guided", shown, dreamt(start, guide=guide), dreamt(start), limit=200_000)
+    written("guided", dreamt(start, guide=guide), dreamt(start), limit=200_000)
 
 
 def layers() -> None:

@@ -54,6 +54,7 @@ class Step:
         terms: Weighted value of each term before the step; scalar tensors.
         image: Call for the picture so far, (1, 3, H, W) in [0, 1].
         figures: What was measured after the step besides its terms; mostly nothing.
+        note: What a person should know of the step; mostly nothing.
     """
 
     scale: int
@@ -62,6 +63,7 @@ class Step:
     terms: Mapping[str, Tensor]
     image: Callable[[], Tensor]
     figures: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def loss(self) -> float:

@@ -27,7 +27,7 @@ def test_json_and_words_with_signs(run):
     found = json.loads(done.stdout)
     units = [row["unit"] for row in found["units"]]
     assert units[0] == "relu2_1:3 + 0.5 * relu1_1:2" and units[2] == "relu2_1:4@1,2"
-    assert found["settings"]["units"] == units and set(found["losses"]) == {"excitation"}
+    assert found["settings"]["units"] == units and set(found["losses"]) == {"excitation", "tv"}
 
 
 def test_classes_by_name(run):

@@ -45,7 +45,7 @@ def test_events():
     assert isinstance(started, Started) and started.scales == ((48, 48, 4),)
     assert isinstance(scale, ScaleStarted) and (scale.index, scale.count) == (0, 1)
     assert [s.index for s in steps] == [1, 2, 3, 4]
-    assert all(set(s.terms) == {"excitation"} for s in steps)
+    assert all(set(s.terms) == {"excitation", "tv"} for s in steps)
     assert steps[0].image().shape == (1, 3, 48, 48)
     assert finished.image.shape == (48, 48, 3) and finished.complete
     assert json.dumps(finished.report) and json.dumps(finished.settings)

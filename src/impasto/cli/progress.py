@@ -51,6 +51,8 @@ class Progress:
             if event.figures:
                 self.note(figures_text(event))
             self.step(event, now)
+            if event.note:
+                self.note(event.note)
         elif isinstance(event, events.Saved):
             self.note(f"wrote {event.path}")
 

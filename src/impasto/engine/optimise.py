@@ -42,6 +42,10 @@ class Stepwise(Protocol):
 
 #: A value this many times the last one means that L-BFGS has lost its way.
 EXPLODED = 10.0
+#: Others may climb for a while, but not to this many times the highest value before.
+DIVERGED = 100.0
+#: Values below this are rounding errors.
+TINY = 1e-6
 #: Roll-backs before a run gives up.
 TRIES = 3
 
@@ -90,11 +94,13 @@ class Step:
         index: From 1.
         terms: Weighted value of each term at the picture *before* the step, detached scalars.
         image: Call for the picture after the step, (B, 3, H, W), detached.
+        note: What happened, for a person, where the step was taken back.
     """
 
     index: int
     terms: dict[str, Tensor]
     image: Callable[[], Tensor]
+    note: str = ""
 
     @property
     def loss(self) -> Tensor:
@@ -111,12 +117,14 @@ class Guard:
         level: That value.
         terms: Its terms.
         tries: Roll-backs so far.
+        highest: The highest sound value so far.
     """
 
     good: list[Tensor | None] | None = None
     level: float = math.inf
     terms: dict[str, Tensor] = field(default_factory=dict)
     tries: int = 0
+    highest: float = 0.0
 
 
 class Optimisation:
@@ -136,9 +144,10 @@ class Optimisation:
         total: Number of steps that the whole run will have (for ``decay``).
         store: Where copies of the parameters and the state of L-BFGS are.
 
-    A step that led to values that are not finite (or, with L-BFGS, :data:`EXPLODED` times higher)
-    is taken back: the last good picture returns, the optimiser forgets its state, and the step
-    size is halved.
+    A step that led to values that are not finite is taken back: the last good picture returns, the
+    optimiser forgets its state, and the step size is halved. So is one whose value is
+    :data:`EXPLODED` times the last (L-BFGS), or :data:`DIVERGED` times the highest so far (others,
+    unless the objective learns). The :class:`Step` says so.
 
     Raises:
         UsageError: L-BFGS is to lower an objective that learns.
@@ -176,9 +185,9 @@ class Optimisation:
                 self._set_rate()
                 if isinstance(self.objective, Stepwise) and self.optimiser.name != "lbfgs":
                     self.objective.begin(self.done)
-                self._guarded_step()
+                note = self._guarded_step()
                 self.done += 1
-                yield Step(self.done, self._terms, self.image)
+                yield Step(self.done, self._terms, self.image, note)
 
     @torch.no_grad()
     def image(self) -> Tensor:
@@ -237,27 +246,29 @@ class Optimisation:
                     "exp_avg_sq": (deviation * ratio).square(),
                 }
 
-    def _guarded_step(self) -> None:
+    def _guarded_step(self) -> str:
+        """A step; what to tell of it, if it was taken back."""
         before = self._snapshot() if self._due() else None
         self._torch.step(self._closure)  # type: ignore[arg-type]
-        if before is not None and not self._settled(before):
-            return
+        if before is not None and (note := self._settled(before)):
+            return note
         self.pixels.project()
         self._update_mean()
+        return ""
 
     def _due(self) -> bool:
         """Whether this step's value is looked at: always where that does not wait for a device."""
         on_cpu = self.pixels.parameters()[0].device.type == "cpu"
         return on_cpu or self.optimiser.name == "lbfgs" or self.done % 16 == 0
 
-    def _settled(self, before: list[Tensor | None]) -> bool:
-        """Whether the step found a sound value; if not, go back to the last that did."""
+    def _settled(self, before: list[Tensor | None]) -> str:
+        """Nothing if the step found a sound value; if not, go back to the last that did."""
         value = float(torch.stack(list(self._terms.values())).sum())
         guard = self._guard
-        limit = EXPLODED * guard.level if self.optimiser.name == "lbfgs" else math.inf
-        if math.isfinite(value) and value <= limit:
+        if math.isfinite(value) and value <= self._limit():
             guard.good, guard.level, guard.terms = before, value, self._terms
-            return True
+            guard.highest = max(guard.highest, value)
+            return ""
         guard.tries += 1
         if guard.good is None or guard.tries > TRIES:
             self._restore(guard.good or before)
@@ -268,7 +279,19 @@ class Optimisation:
         self._restore(guard.good)
         self._terms = guard.terms
         self._torch = _make(self.optimiser, self.pixels.parameters(), self.store)
-        return False
+        return (
+            f"step {self.done + 1} was taken back: the objective became {value:.3g}; "
+            f"the step size is halved ({guard.tries} of {TRIES} times)"
+        )
+
+    def _limit(self) -> float:
+        """The highest value that counts as sound."""
+        if self.optimiser.name == "lbfgs":
+            return EXPLODED * self._guard.level
+        learns = isinstance(self.objective, Stepwise) and self.objective.learns
+        # From a start that is perfect but for rounding, every way leads up.
+        known = self._guard.highest > TINY and not learns
+        return DIVERGED * self._guard.highest if known else math.inf
 
     @torch.no_grad()
     def _snapshot(self) -> list[Tensor | None]:

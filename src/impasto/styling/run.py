@@ -108,7 +108,7 @@ class Stylization:
             scale = self.scales[index]
             yield ScaleStarted(index, len(self.scales), scale.height, scale.width, scale.steps)
             for step in self._optimisation.steps():
-                yield Step(index, step.index, scale.steps, step.terms, self.image)
+                yield Step(index, step.index, scale.steps, step.terms, self.image, note=step.note)
         yield self.finished(time.monotonic() - begun)
 
     def finished(self, seconds: float, *, complete: bool = True) -> Finished:

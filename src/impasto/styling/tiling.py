@@ -129,11 +129,14 @@ class Needs:
         if asked == "off":
             hint = "--tile auto fits" if tile is not None else ""
             return memory.too_large(self.whole(), free, longest, self.whole, hint)
+        return memory.too_large(self.least(), free, longest, self.least)
+
+    def least(self, longest: int | None = None) -> float:
+        """Bytes of the way that takes least of them."""
         try:
-            need = self.tiled(SIZES[-1]).memory
+            return min(self.whole(longest), self.tiled(SIZES[-1], longest).memory)
         except UsageError:
-            return memory.too_large(self.whole(), free, longest, self.whole)
-        return memory.too_large(need, free, longest, lambda s: self.tiled(SIZES[-1], s).memory)
+            return self.whole(longest)
 
     def _at(self, longest: int | None) -> tuple[int, int]:
         if longest is None:
