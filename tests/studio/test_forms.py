@@ -11,6 +11,7 @@ from pydantic import Field
 from impasto import jobs
 from impasto.errors import InputError, UnknownName, UsageError
 from impasto.specs import Spec
+from impasto.specs.base import FOLDER
 from impasto.studio import catalogue, forms
 
 ID, MODEL = str(uuid.uuid4()), str(uuid.uuid4())
@@ -33,7 +34,7 @@ def test_every_verb_has_a_page(verb):
     for field in form.fields:
         assert field.kind in KINDS
         assert field.help
-        assert "`impasto" not in field.help
+        assert "see `impasto" not in field.help
         assert field.required == model.model_fields[field.name].is_required()
     required = [f for f in form.fields if f.required]
     assert all(f.dial for f in required)
@@ -62,6 +63,7 @@ class NewSpec(Spec):
 
     exemplar: str = Field(description="A picture; - reads standard input.")
     photos: tuple[str, ...] = Field((), description="Folders of photos.")
+    atlas: str | None = Field(None, description="A folder.", json_schema_extra=FOLDER)
     model: str | None = Field(None, description="A trained network; see `impasto train`.")
     layer: str = Field("relu4_1", description="Where.")
     rate: float = Field(0.5, gt=0, lt=2, description="How fast.")
@@ -83,6 +85,7 @@ def test_a_new_verb_has_its_page_at_once(new_verb):
     assert kinds == {
         "exemplar": "picture",
         "photos": "folder",
+        "atlas": "folder",
         "model": "model",
         "layer": "text",
         "rate": "number",
@@ -90,8 +93,8 @@ def test_a_new_verb_has_its_page_at_once(new_verb):
     rate = form.fields[-1]
     assert (rate.low, rate.above, rate.high) == (0, True, 2)
     assert form.fields[0].help == "A picture."
-    assert form.fields[2].help == "A trained network."
-    request = {"exemplar": ID, "photos": [ID], "model": MODEL}
+    assert form.fields[3].help == "A trained network."
+    request = {"exemplar": ID, "photos": [ID], "atlas": [ID], "model": MODEL}
     assert forms.checked(new_verb, request, known) == (request, [ID, MODEL])
 
 
@@ -104,6 +107,8 @@ def test_a_new_verb_has_its_page_at_once(new_verb):
         ({"exemplar": "photo.png"}, UsageError),
         ({"exemplar": ID, "photos": ["/home"]}, UsageError),
         ({"exemplar": ID, "photos": ["photos"]}, UsageError),
+        ({"exemplar": ID, "atlas": "folder"}, UsageError),
+        ({"exemplar": ID, "atlas": ["folder"]}, UsageError),
         ({"exemplar": ID, "layer": "../x"}, UsageError),
         ({"exemplar": ID, "layer": "x.toml"}, UsageError),
         ({"exemplar": ID, "rate": 0}, UsageError),

@@ -188,12 +188,11 @@ def test_too_many_listeners_are_sent_away(tmp_path):
         spec = {"content": photo, "style": [painting], "size": 40, "iterations": 9000}
         path = f"/api/jobs/{studio.add('stylize', **spec)['id']}/events"
         with studio.client.stream("GET", path) as one, studio.client.stream("GET", path) as two:
-            for answer in (one, two):
-                assert answer.status_code == 200
-                next(answer.iter_lines())
-            third = studio.client.get(path)
-            assert third.status_code == 429
-            assert third.headers["retry-after"]
+            lines = [answer.iter_lines() for answer in (one, two)]  # dropped, they hang up
+            assert [next(found) for found in lines] == ["retry: 2000"] * 2
+            with studio.client.stream("GET", path) as third:
+                assert third.status_code == 429
+                assert third.headers["retry-after"]
         deadline = time.monotonic() + 20
         while True:  # they have gone: there is room again
             with studio.client.stream("GET", path) as again:

@@ -252,7 +252,8 @@ class Crew:
                 inner.mkdir(parents=True)
                 for name in spec[entry.name]:
                     link_or_copy(place / name, inner / name)
-                spec[entry.name] = [f"{FOLDERS}/{entry.name}"]
+                name = f"{FOLDERS}/{entry.name}"
+                spec[entry.name] = name if entry.single else [name]
         return spec
 
     def pictures_of(self, job: JobRow) -> list[str]:

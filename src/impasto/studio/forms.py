@@ -31,7 +31,7 @@ FOLDERS = re.compile(r"photos|folders?")
 #: Fields that are shown at once; the rest is folded away.
 DIALS = {
     *("name", "recipe", "size", "quality", "style_weight", "style_scale", "colors"),
-    *("layer", "layers", "channel", "class", "classes", "neuron", "octaves", "scale", "set"),
+    *("layer", "layers", "channel", "channels", "class_", "neuron", "octaves", "scale", "set"),
     *("maps", "invert", "gram", "seamless", "width", "height"),
 }
 #: Most pictures in a folder.
@@ -66,6 +66,7 @@ class Field:
         most: See ``least``.
         choices: All that is allowed, for choices; otherwise names that are known.
         dial: Shown at once.
+        single: Of folders: the spec takes one, not several.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Field:
     most: int | None = None
     choices: tuple[str, ...] = ()
     dial: bool = False
+    single: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ def _field(name: str, entry: dict[str, Any], required: bool) -> Field:
         least=plain.get("minItems", 0),
         most=FOLDER_MOST if kind == "folder" else plain.get("maxItems"),
         choices=tuple(str(c) for c in plain.get("enum", ())),
+        single=kind == "folder" and plain.get("type") != "array",
         dial=required or kind in THINGS or name in DIALS,
     )
 
@@ -160,7 +163,7 @@ def _text_kind(name: str, entry: dict[str, Any], many: bool) -> str:
     mark = entry.get("picture")
     if mark == "or word" or name == "init":
         return "start"
-    if many and (entry.get("folder") or FOLDERS.fullmatch(name)):
+    if entry.get("folder") or (many and FOLDERS.fullmatch(name)):
         return "folder"
     if mark or entry.get("files") or entry.get("places") or PICTURES.fullmatch(name):
         return "pictures" if many else "picture"
@@ -177,7 +180,7 @@ def _help(text: str) -> str:
         text,
     )
     text = re.sub(r"; or a \.toml file with one| that `impasto \w+` \w+", "", text)
-    return " ".join(text.split())
+    return " ".join(re.sub(r"--(?=[a-z])", "", text).split())
 
 
 def checked(verb: str, request: dict[str, Any], known: Known) -> tuple[dict[str, Any], list[str]]:
@@ -195,8 +198,14 @@ def checked(verb: str, request: dict[str, Any], known: Known) -> tuple[dict[str,
         UsageError: A field is unknown, out of range, or names something that it may not.
         InputError: A picture is not there.
     """
-    spec = jobs.spec_type(verb).build(**request)
+    single = [f.name for f in form(verb).fields if f.single and request.get(f.name)]
+    # One folder is a name for the spec; here it is a list of pictures.
+    spec = jobs.spec_type(verb).build(**request | dict.fromkeys(single, "folder"))
     values = spec.model_dump(mode="json", exclude_defaults=True)
+    for name in single:
+        if not isinstance(request[name], list) or len(request[name]) > FOLDER_MOST:
+            raise UsageError(f"{name} must be a list of at most {FOLDER_MOST} pictures")
+        values[name] = [str(item) for item in request[name]]
     kinds = {entry.name: entry.kind for entry in form(verb).fields}
     uses: list[str] = []
     for name, value in values.items():

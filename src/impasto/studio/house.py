@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from impasto import jobs
 from impasto.errors import ImpastoError, InputError, UsageError
+from impasto.studio import forms
 from impasto.studio.config import Settings
 from impasto.studio.crew import Crew
 from impasto.studio.decoder import Decoder
@@ -193,9 +194,9 @@ class House:
             names[entry["name"]] = f"missing {entry['name']}" if row is None else row.id
             if row is None:
                 missing.append(display_name(entry["name"]))
-        spec = with_names(settings["spec"], names)
         try:
             verb = str(settings.get("verb"))
+            spec = with_names(without_folders(verb, settings["spec"]), names)
             jobs.spec_type(verb).build(**spec)
         except (ImpastoError, TypeError):
             return None
@@ -211,6 +212,12 @@ class House:
         finally:
             if not lock.locked():
                 self._making.pop(key, None)
+
+
+def without_folders(verb: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A request without its folders: what was in them is not told by a picture."""
+    folders = {f.name for f in forms.form(verb).fields if f.kind == "folder"}
+    return {name: value for name, value in spec.items() if name not in folders}
 
 
 def without_missing(spec: Any) -> Any:

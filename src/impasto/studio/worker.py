@@ -204,11 +204,12 @@ def _after(first: Event, rest: Iterator[Event]) -> Iterator[Event]:
 
 
 def _output(spec: Spec, *, resume: bool) -> OutputSpec:
-    log = None if "log" in spec.without else LOSSES
+    without = spec.refused()
+    log = None if "log" in without else LOSSES
     return OutputSpec.build(
         output=OUTPUTS[spec.product],
         force=True,
-        resume=resume and "resume" not in spec.without,
+        resume=resume and "resume" not in without,
         log=log,
     )
 

@@ -17,7 +17,7 @@ export function h(tag, about = {}, ...children) {
 export const find = (id) => document.getElementById(id);
 
 export function fill(element, ...children) {
-  element.replaceChildren(...children.flat(Infinity).filter((c) => c !== null && c !== undefined));
+  element.replaceChildren(...children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false));
   return element;
 }
 

@@ -104,11 +104,12 @@ class Studio {
 
   invite() {
     const main = this.verb === "stylize";
-    const words = main ? t("empty.text") : t("empty.other");
+    const words = main ? t("empty.text") : or("empty.other", this.page.form.help);
+    const fillable = [...this.page.trays.values()].some((tray) => tray.field.required && !tray.model);
     this.viewer.blank(
       h("h2", {}, main ? t("empty.title") : or(`verb.${this.verb}`, title(this.verb))),
       h("p", {}, words),
-      h("button", { type: "button", class: "pill", id: "try", onclick: () => this.trySample() }, t("empty.sample")));
+      fillable && h("button", { type: "button", class: "pill", id: "try", onclick: () => this.trySample() }, t("empty.sample")));
   }
 
   // One touch to something that can be painted.

@@ -65,7 +65,6 @@ export default {
   done: "Done",
   "empty.title": "A photo, a painting, and some patience",
   "empty.text": "Drop a photo here or choose one on the left, pick a painting and a method, and press Paint. The picture grows while you watch.",
-  "empty.other": "Choose a picture on the left and begin.",
   "empty.sample": "Try it with a sample",
   zoomin: "Zoom in",
   zoomout: "Zoom out",

@@ -117,7 +117,7 @@ export default {
   done: "完成",
   "empty.title": "一张照片，一幅画，一点耐心",
   "empty.text": "把照片拖到这里或在左侧选择，再选一幅画作和一种方法，然后开始绘画。画面会在你眼前逐渐生长。",
-  "empty.other": "在左侧选择图片，然后开始。",
+  "empty.other": "在左侧设置好，然后开始。",
   "empty.sample": "用示例试一试",
   zoomin: "放大",
   zoomout: "缩小",
