@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -180,7 +181,8 @@ class Optimisation:
 
     def steps(self) -> Iterator[Step]:
         """Run what is left, a step at a time; closing the iterator stops cleanly."""
-        with kept_memory():
+        # Where large tensors are in files, memory is what is short.
+        with kept_memory() if self.store.least is None else nullcontext():
             while self.done < self.total:
                 self._set_rate()
                 if isinstance(self.objective, Stepwise) and self.optimiser.name != "lbfgs":
