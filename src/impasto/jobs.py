@@ -218,7 +218,7 @@ def run(
                     saved = time.monotonic()
                     _save_checkpoint(job, spec, output)
                     took, saved = time.monotonic() - saved, time.monotonic()
-                    pause = max(least, 20 * took)
+                    pause = least * max(1.0, took / 3)
     except (GeneratorExit, Diverged):
         if job.begun and not done:
             finished = job.finished(time.monotonic() - begun, complete=False)
