@@ -9,5 +9,18 @@ from __future__ import annotations
 from impasto.networks.decoder import Decoder
 from impasto.networks.files import Card, Model, load, read_card, save
 from impasto.networks.model import NETWORKS, build
+from impasto.networks.shipped import Shipped, load_shipped, shipped
 
-__all__ = ["NETWORKS", "Card", "Decoder", "Model", "build", "load", "read_card", "save"]
+__all__ = [
+    "NETWORKS",
+    "Card",
+    "Decoder",
+    "Model",
+    "Shipped",
+    "build",
+    "load",
+    "load_shipped",
+    "read_card",
+    "save",
+    "shipped",
+]

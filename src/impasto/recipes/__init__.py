@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from impasto.errors import UnknownName
 from impasto.recipes.crowson import CROWSON
 from impasto.recipes.files import parse_recipe, print_recipe, read_recipe, write_recipe
 from impasto.recipes.gatys import CONTROLLING, GATYS, NOTEBOOK
@@ -19,6 +20,7 @@ from impasto.recipes.model import (
     marked,
 )
 from impasto.recipes.neural_style import NEURAL_STYLE
+from impasto.recipes.one_pass import ONE_PASS, OnePass
 from impasto.recipes.own import IMPASTO
 from impasto.recipes.risser import RISSER
 from impasto.recipes.strotss import STROTSS
@@ -26,6 +28,7 @@ from impasto.recipes.survey import SURVEY
 from impasto.recipes.swd import SWD
 from impasto.recipes.tf_tutorial import TF_TUTORIAL
 from impasto.recipes.tf_vgg19 import TF_VGG19
+from impasto.recipes.universal import ADAIN, INSTANT, PHOTO, STYLE_SWAP, WCT
 from impasto.recipes.vgg16_adam import VGG16_ADAM
 from impasto.registry import Registry
 
@@ -49,9 +52,11 @@ for _recipe in (
     SWD,
 ):
     RECIPES.add(_recipe.name, _recipe)
+for _method in (INSTANT, WCT, ADAIN, STYLE_SWAP, PHOTO):
+    ONE_PASS.add(_method.name, _method)
 
 
-def find_recipe(name: str) -> Recipe:
+def find_recipe(name: str) -> Recipe | OnePass:
     """A recipe by its name, or out of a file whose name ends in ``.toml``.
 
     Raises:
@@ -59,11 +64,19 @@ def find_recipe(name: str) -> Recipe:
         InputError: The file cannot be read.
         UsageError: The file holds no recipe.
     """
-    return read_recipe(Path(name)) if name.lower().endswith(".toml") else RECIPES.get(name)
+    if name.lower().endswith(".toml"):
+        return read_recipe(Path(name))
+    if name in ONE_PASS:
+        return ONE_PASS.get(name)
+    if name in RECIPES:
+        return RECIPES.get(name)
+    raise UnknownName("recipe", name, [*RECIPES.names(), *ONE_PASS.names()])
 
 
 __all__ = [
+    "ONE_PASS",
     "RECIPES",
+    "OnePass",
     "OptimizerSpec",
     "Recipe",
     "Schedule",

@@ -30,10 +30,10 @@ class StylizeSpec(Spec):
     size: int | None = Field(
         None, ge=32, le=16384, description="Longest side of the result, in px (default 512)."
     )
-    quality: Literal["draft", "good", "best", "published"] | None = Field(
+    quality: Literal["instant", "draft", "good", "best", "published"] | None = Field(
         None,
-        description="How long to work on it (default good); published: as long as the source of "
-        "the recipe did.",
+        description="How long to work on it (default good); instant: about a second, in one pass; "
+        "published: as long as the source of the recipe did.",
     )
     backbone: str | None = Field(
         None, description="The network that looks at the pictures; see `impasto backbones`."
