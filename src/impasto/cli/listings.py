@@ -11,11 +11,11 @@ from impasto.cli.session import Session
 
 def recipes(session: Session) -> None:
     """List the published methods."""
-    from impasto.recipes import RECIPES
+    from impasto.recipes import ONE_PASS, RECIPES
 
     rows = [
         {"name": name, "summary": recipe.summary, "paper": recipe.paper, "size": recipe.size}
-        for name, recipe in RECIPES
+        for name, recipe in (*RECIPES, *ONE_PASS)
     ]
     answer(session, "recipes", rows)
 
@@ -38,6 +38,24 @@ def backbones(session: Session) -> None:
         for here in [weights.find(entry) is not None]
     ]
     answer(session, "backbones", rows)
+
+
+def models(session: Session) -> None:
+    """List the trained networks that come with impasto; --json tells their cards."""
+    from impasto.networks import shipped
+
+    rows = [
+        {
+            "name": model.name,
+            "summary": model.summary,
+            "kind": model.kind,
+            "architecture": model.architecture,
+            "bytes": model.path.stat().st_size,
+            "card": dataclasses.asdict(model.card),
+        }
+        for model in shipped()
+    ]
+    answer(session, "models", rows)
 
 
 def filters(session: Session) -> None:

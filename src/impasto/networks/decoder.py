@@ -102,8 +102,8 @@ class Decoder(nn.Module):
 
     def reach(self) -> int:
         """Pixels beyond a position's own on each side that :meth:`first` depends on, at most."""
-        convolutions, ups = 2 + 2 * len(self.rest.blocks), len(self.rest.ups)
-        return self.stride * convolutions + sum(self.stride >> i for i in range(ups)) + 3
+        # At the size of the features, at the sizes between (s/2 + ... + 1), at full size.
+        return self.stride * (1 + 2 * len(self.rest.blocks)) + (self.stride - 1) + 2
 
     @classmethod
     def of(cls, architecture: str) -> Decoder:

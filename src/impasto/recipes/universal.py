@@ -11,19 +11,21 @@ def _levels(*layers: str, **numbers: object) -> tuple[Level, ...]:
     return tuple(Level.model_validate({"layer": layer, **numbers}) for layer in layers)
 
 
+_STROKES = Level(layer=_DEEP, method="swap", strength=0.6)
+
 INSTANT = OnePass(
     name="instant",
     title="impasto, at once",
-    summary="The fast default: transport of Gaussians at two sizes, coarse strokes first.",
-    paper="Li et al. 2017, with the changes described in docs/universal.md",
+    summary="The fast default: the painting's patches at half the size, then its statistics.",
+    paper="Sheng et al. 2018 and Li et al. 2017, changed as docs/universal.md says",
     passes={
         "instant": (
-            Pass(size=0.5, levels=_levels(_DEEP, _MIDDLE, ridge=0.01)),
-            Pass(levels=_levels(_FINE, ridge=0.01)),
+            Pass(size=0.5, levels=_levels(_DEEP, _MIDDLE, ridge=0.03)),
+            Pass(levels=_levels(_FINE, IMAGE, ridge=0.01)),
         ),
         "good": (
-            Pass(size=0.5, levels=_levels(_DEEP, _MIDDLE, _FINE, ridge=0.01)),
-            Pass(levels=_levels(_MIDDLE, _FINE, ridge=0.01), detail=0.7),
+            Pass(size=0.5, levels=(_STROKES, *_levels(_MIDDLE, _FINE, ridge=0.01))),
+            Pass(levels=_levels(_MIDDLE, _FINE, IMAGE, ridge=0.01)),
         ),
     },
 )
@@ -73,7 +75,7 @@ STYLE_SWAP = OnePass(
             Pass(
                 size=0.5,
                 levels=(
-                    Level(layer=_DEEP, method="swap", strength=0.8),
+                    Level(layer=_DEEP, method="swap"),
                     *_levels(_MIDDLE, _FINE, ridge=0.01),
                 ),
             ),

@@ -101,8 +101,8 @@ class StylizeSpec(Spec):
     )
     init: str | None = Field(
         None,
-        description="What to start from: content, noise, mix:R (R part noise), a picture, or one "
-        "of the starts in docs/recipes.md.",
+        description="What to start from: content, noise, instant (the picture of one pass), mix:R (R "
+        "part noise), a picture, or one of the starts in docs/recipes.md.",
     )
     optimizer: Literal["adam", "lbfgs", "rmsprop", "sgd"] | None = Field(
         None, description="How pixels are moved."

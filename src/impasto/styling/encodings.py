@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 import torch
 from torch import Tensor
 
 from impasto.backbones.formats import safe
-from impasto.backbones.weights import weights_dir
 from impasto.errors import ImpastoError
 from impasto.universal import Gaussian
 
@@ -22,8 +23,10 @@ MOST = 400
 
 
 def folder() -> Path:
-    """Where they are, beside the weights; it need not exist."""
-    return weights_dir().parent / "styles"
+    """``$IMPASTO_HOME/styles``, or else ``styles`` in the user's cache folder; it need not exist."""
+    if home := os.environ.get("IMPASTO_HOME"):
+        return Path(home) / "styles"
+    return Path(platformdirs.user_cache_dir("impasto", appauthor=False)) / "styles"
 
 
 def remembered(

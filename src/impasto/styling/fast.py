@@ -57,7 +57,8 @@ def resolve(spec: StylizeSpec) -> OnePass | None:
         "size": spec.size or method.size,
         "init": spec.init or method.init,
     }
-    starts.parse(changes["init"])
+    if starts.parse(changes["init"]).kind == "instant":
+        raise UsageError(f"recipe {method.name} cannot begin with {INSTANT}", hint="--init content")
     return method.model_copy(update=changes)
 
 

@@ -60,6 +60,7 @@ class Universal:
         """One level of the method; picture (1, 3, H, W), areas with maps of that size."""
         coder = self.coders.get(level.layer)
         longest = max(picture.shape[-2:])
+        frame = margin(coder)
         regions = []
         for area in areas:
             if area.where is None or float(area.where.mean()) > NOWHERE:
@@ -70,12 +71,12 @@ class Universal:
                             (self._target(coder, index, area.parts.get(index), longest), share)
                             for index, share in area.shares.items()
                         ),
-                        area.where,
+                        None if area.where is None else frame.pad(area.where),
                         partial(self._patches, coder, leading, longest),
                     )
                 )
-        return restyled(
-            picture,
+        made = restyled(
+            frame.pad(picture),
             coder,
             regions,
             level.method,
@@ -83,6 +84,7 @@ class Universal:
             ridge=level.ridge,
             tile=None if level.method == "swap" else self.tile,
         )
+        return frame.crop(made)
 
     def _target(self, coder: Coder, index: int, part: Tensor | None, longest: int) -> Gaussian:
         """Of one painting in all its sizes and turns."""
@@ -95,7 +97,7 @@ class Universal:
 
     def _patches(self, coder: Coder, index: int, longest: int) -> Tensor:
         views = self.paintings.views(index, None, longest, coder.stride * 2)
-        return coder.encode(next(views)[0])
+        return coder.encode(margin(coder).pad(next(views)[0]))
 
 
 class OnePassStylization:
@@ -276,6 +278,11 @@ def pass_size(size: Size, part: Pass) -> Size:
     return height, width
 
 
+def margin(coder: Coder) -> Frame:
+    """A mirrored frame that is as wide as the encoder sees: the zeros around it stay outside."""
+    return Frame(-(-coder.reach // 4) * 4)
+
+
 def chosen_tile(spec: StylizeSpec, method: OnePass, size: Size) -> int | None:
     """Edge of the tiles, or None.
 
@@ -297,7 +304,9 @@ def load_backbone(method: OnePass) -> Backbone:
 
 @torch.no_grad()
 def _measured(coder: Coder, view: Tensor, where: Tensor | None) -> Gaussian:
-    features = coder.encode(view)
+    frame = margin(coder)
+    features = coder.encode(frame.pad(view))
     if where is not None:
+        where = frame.pad(where)
         where = resize_map(where, (features.shape[-2], features.shape[-1]))
     return Gaussian.of(features, where)

@@ -23,12 +23,13 @@ from impasto.images.resize import fit_size, resize, resize_map
 from impasto.images.tensors import from_tensor, to_tensor
 from impasto.recipes import Recipe, write_recipe
 from impasto.specs import StylizeSpec
-from impasto.styling import network, starts, tiling
+from impasto.styling import fast, network, starts, tiling
 from impasto.styling.colours import finished, recoloured
 from impasto.styling.filtered import Filters
 from impasto.styling.goals import Paintings, goals_at
 from impasto.styling.guides import Guides
 from impasto.styling.inputs import Inputs
+from impasto.styling.one_pass import instant
 from impasto.styling.plan import terms_at
 
 
@@ -178,6 +179,9 @@ class Stylization:
         if start.kind == "picture" and self.inputs.start is not None:
             return resize(to_tensor(self.inputs.start, self.device), size).clamp(0, 1)
         photo = resize(self._photo, size).clamp(0, 1)
+        if start.kind == "instant":
+            areas = self._guides.areas_at(size, Frame(0))
+            return instant(fast.default(), photo, self._paintings, areas)
         generator = torch.Generator().manual_seed(self.spec.seed)
         return starts.draw(start, photo, list(self._paintings.images), generator, self.recipe.mean)
 

@@ -22,7 +22,7 @@ class Start:
     """A start, parsed.
 
     Attributes:
-        kind: ``"content"``, ``"noise"``, ``"detail"`` or ``"picture"``.
+        kind: ``"content"``, ``"noise"``, ``"detail"``, ``"instant"`` or ``"picture"``.
         noise: Of noise: ``"flat"`` or one of :data:`SPREADS`.
         spread: Of noise, in 0-255.
         share: Part of noise; the rest is the photo.
@@ -46,6 +46,7 @@ def parse(init: str) -> Start:
     mix:R                 R parts of noise, 1 - R of the photo
     mix:R:uniform:A ...   likewise with one of the other kinds of noise
     detail                the painting's mean colour plus the photo's finest detail
+    instant               the picture of the recipe ``instant``
     anything else         a picture of that name
     ===================== ===================================================================
 
@@ -54,7 +55,7 @@ def parse(init: str) -> Start:
     Raises:
         UsageError: A number is missing or out of range.
     """
-    if init in ("content", "detail"):
+    if init in ("content", "detail", "instant"):
         return Start(init)
     head, *rest = init.split(":")
     if head == "noise":
@@ -79,7 +80,7 @@ def draw(
     """The picture to begin with.
 
     Args:
-        start: Which; not a given picture.
+        start: Which; not a given picture, nor ``instant``.
         photo: (1, 3, H, W) in [0, 1], at the size of the start.
         paintings: Each (1, 3, h, w); the first gives the colour of ``detail``.
         generator: Of the noise; on the CPU, so that devices agree.
