@@ -38,7 +38,18 @@ ALLOWED = {
     "studio": GROUND | {"specs", "jobs"},
 }
 #: Rooms whose names commands may list, besides what their row allows.
-LISTINGS = {"cli": {"recipes", "backbones", "engine", "images", "samples", "losses", "filters", "networks"}}
+LISTINGS = {
+    "cli": {
+        "recipes",
+        "backbones",
+        "engine",
+        "images",
+        "samples",
+        "losses",
+        "filters",
+        "networks",
+    }
+}
 
 
 def rooms() -> dict[str, list[Path]]:

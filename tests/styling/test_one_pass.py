@@ -140,7 +140,7 @@ def test_events(files: tuple[str, str]) -> None:
 
 
 def stopped(events: Iterator[Event], after: int) -> None:
-    for count, event in enumerate(e for e in events if isinstance(e, Step)):
+    for count, _ in enumerate(e for e in events if isinstance(e, Step)):
         if count + 1 == after:
             break
     events.close()  # type: ignore[attr-defined]

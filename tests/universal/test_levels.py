@@ -47,7 +47,6 @@ def test_the_picture_takes_on_the_statistics(coders: Coders, layer: str) -> None
         before, after = (
             float(loss(coders.get(layer).encode(p).double(), goal)) for p in (photo, made)
         )
-    print(layer, before, after)
     assert after < NEARER[layer] * before
 
 

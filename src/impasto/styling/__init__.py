@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from impasto.styling.run import Stylization
 
 
-def prepare(
-    spec: StylizeSpec, read: Callable[[str], Picture]
-) -> Stylization | OnePassStylization:
+def prepare(spec: StylizeSpec, read: Callable[[str], Picture]) -> Stylization | OnePassStylization:
     """A job for ``spec``, checked: pictures read, weights verified, memory estimated.
 
     The pictures are read before torch is loaded, so that a bad one is reported at once.

@@ -23,7 +23,7 @@ MOST = 400
 
 
 def folder() -> Path:
-    """``$IMPASTO_HOME/styles``, or else ``styles`` in the user's cache folder; it need not exist."""
+    """``$IMPASTO_HOME/styles``, or else in the user's cache folder; it need not exist."""
     if home := os.environ.get("IMPASTO_HOME"):
         return Path(home) / "styles"
     return Path(platformdirs.user_cache_dir("impasto", appauthor=False)) / "styles"

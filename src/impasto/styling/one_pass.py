@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,7 @@ class OnePassStylization:
         self._paintings = Paintings(
             recoloured(paintings, self._photo, spec), spec.style_scale, spec.degrees()
         )
-        coders = Coders(load_backbone(method).to(self.device))
+        coders = Coders(load_backbone(method, self.device))
         for level in (level for p in self.passes for level in p.levels):
             coders.get(level.layer)
         self._universal = Universal(coders, self._paintings, chosen_tile(spec, method, size))
@@ -150,9 +150,7 @@ class OnePassStylization:
     def events(self) -> Iterator[Event]:
         """Run; a level is a step. The last event is Finished, not saved yet."""
         begun = time.monotonic()
-        shape = tuple(
-            (*s, len(p.levels)) for s, p in zip(self.sizes, self.passes, strict=True)
-        )
+        shape = tuple((*s, len(p.levels)) for s, p in zip(self.sizes, self.passes, strict=True))
         yield Started("stylize", shape, self.settings(), self.inputs.notes())
         first, done = self._place
         for index in range(first, len(self.passes)):
@@ -238,7 +236,7 @@ class OnePassStylization:
 
 def instant(method: OnePass, photo: Tensor, paintings: Paintings, areas: Sequence[Area]) -> Tensor:
     """The picture of a method from a photo (1, 3, H, W), for others to begin with."""
-    universal = Universal(Coders(load_backbone(method).to(photo.device)), paintings)
+    universal = Universal(Coders(load_backbone(method, photo.device)), paintings)
     size: Size = (photo.shape[-2], photo.shape[-1])
     picture = photo
     for index, part in enumerate(method.passes[method.quality]):
@@ -297,9 +295,14 @@ def chosen_tile(spec: StylizeSpec, method: OnePass, size: Size) -> int | None:
     return TILE if spec.tile == "auto" and max(size) > WHOLE else None
 
 
-def load_backbone(method: OnePass) -> Backbone:
-    """The encoder of a method."""
-    return backbones.load(method.backbone, pooling=method.pooling)
+def load_backbone(method: OnePass, device: torch.device) -> Backbone:
+    """The encoder of a method, loaded once; nothing changes it."""
+    return _load(method.backbone, method.pooling, str(device))
+
+
+@cache
+def _load(name: str, pooling: str, device: str) -> Backbone:
+    return backbones.load(name, pooling=pooling).to(torch.device(device))
 
 
 @torch.no_grad()

@@ -80,9 +80,9 @@ def restyled(
         decoded = coder.decode(coder.settled(change(features, down, across)))
         if strength < 1:
             decoded = decoded + (1 - strength) * (seen - coder.decode(features))
-        made[..., down.start : down.stop, across.start : across.stop] = decoded[
-            ..., down.within(1, down.last - down.first), across.within(1, across.last - across.first)
-        ]
+        rows, columns = (s.within(1, s.last - s.first) for s in (down, across))
+        inner = decoded[..., rows, columns]
+        made[..., down.start : down.stop, across.start : across.stop] = inner
     return made[..., :height, :width].clamp(0, 1)
 
 
@@ -105,9 +105,7 @@ def _carrying(carried: Sequence[Affine], maps: Sequence[Tensor | None]) -> Chang
     return change
 
 
-def _swapping(
-    regions: Sequence[Region], maps: Sequence[Tensor | None], strength: float
-) -> Change:
+def _swapping(regions: Sequence[Region], maps: Sequence[Tensor | None], strength: float) -> Change:
     def change(features: Tensor, down: Span, across: Span) -> Tensor:
         made = []
         for region in regions:
