@@ -16,7 +16,7 @@ END = "<!-- to here -->"
 #: Fields of the optimiser that count, by its name.
 COUNTS = {
     "adam": ("lr", "betas", "eps", "eps_hat", "scaled", "average", "decay"),
-    "lbfgs": ("lr", "history"),
+    "lbfgs": ("lr", "history", "first"),
     "rmsprop": ("lr", "betas", "eps", "scaled"),
     "sgd": ("lr", "scaled"),
 }
@@ -74,6 +74,7 @@ def section(recipe: Recipe) -> str:
         if recipe.stand_in.optimizer is not None:
             lines.append(f"- optimizer: {optimizer_text(recipe.stand_in.optimizer)}")
         parts.append("On other networks (by eye):\n\n" + "\n".join(lines))
+        parts += [recipe.stand_in.reason] if recipe.stand_in.reason else []
     if recipe.deviations:
         parts.append(f"**Deviations:** {recipe.deviations}")
     return "\n\n".join(parts)
@@ -82,6 +83,8 @@ def section(recipe: Recipe) -> str:
 def counts(recipe: Recipe, field: str, value: Any) -> bool:
     """Whether a number plays a part in the method."""
     first, _, rest = field.partition(".")
+    if field == "optimizer.first" and not value:
+        return False
     if first == "optimizer":
         return rest == "name" or rest in COUNTS[recipe.optimizer.name]
     if field == "schedule.count" or first in QUIET or rest.endswith(".source"):
@@ -104,7 +107,8 @@ def term_text(term: TermSpec) -> str:
 
 def optimizer_text(optimizer: OptimizerSpec) -> str:
     """An optimiser in one line."""
-    fields = (f"{f} {shown(getattr(optimizer, f))}" for f in COUNTS[optimizer.name])
+    names = (f for f in COUNTS[optimizer.name] if f != "first" or optimizer.first)
+    fields = (f"{f} {shown(getattr(optimizer, f))}" for f in names)
     return f"{optimizer.name}, {', '.join(fields)}"
 
 

@@ -17,8 +17,9 @@ ALLOWED = {
     "specs": GROUND,
     "samples": GROUND,
     "images": GROUND,
-    "losses": GROUND,
-    "backbones": GROUND,
+    "losses": GROUND | {"native"},
+    "native": GROUND,
+    "backbones": GROUND | {"native"},
     "recipes": GROUND,
     "filters": GROUND | {"images"},
     "engine": GROUND | {"losses", "backbones", "images"},
@@ -26,20 +27,26 @@ ALLOWED = {
     "styling": GROUND
     | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters", "universal"},
     "universal": GROUND | {"images", "backbones", "engine", "networks"},
-    "networks": GROUND | {"backbones"},
-    "training": GROUND | {"specs", "images", "losses", "backbones", "engine", "networks"},
+    "networks": GROUND | {"backbones", "images"},
+    "training": GROUND
+    | {"specs", "images", "losses", "backbones", "engine", "networks", "recipes"},
+    "applying": GROUND | {"specs", "images", "engine", "networks"},
     "inspecting": GROUND | {"specs", "images", "losses", "backbones", "engine"},
+    "dreaming": GROUND | {"specs", "images", "losses", "backbones", "engine"},
+    "visualizing": GROUND | {"specs", "images", "losses", "backbones", "engine"},
     "testing": GROUND | {"losses", "backbones"},
     "records": GROUND,
     "plots": GROUND | {"records"},
+    "estimate": set(),
     "jobs": GROUND | {"specs", "images", "engine", "records", "plots"},
-    "api": GROUND | {"specs", "images", "jobs"},
-    "cli": GROUND | {"specs", "jobs"},
-    "studio": GROUND | {"specs", "jobs"},
+    "api": GROUND | {"specs", "images", "jobs", "backbones"},
+    "cli": GROUND | {"specs", "jobs", "estimate"},
+    "studio": GROUND | {"specs", "jobs", "estimate"},
 }
 #: Rooms whose names commands may list, besides what their row allows.
 LISTINGS = {
     "cli": {
+        "native",
         "recipes",
         "backbones",
         "engine",
@@ -48,7 +55,8 @@ LISTINGS = {
         "losses",
         "filters",
         "networks",
-    }
+    },
+    "studio": {"recipes", "backbones", "images", "samples", "filters", "records", "networks"},
 }
 
 

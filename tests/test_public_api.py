@@ -41,8 +41,8 @@ def result(photo, painting) -> impasto.Result:
 
 def test_inventory():
     assert impasto.__all__ == [
-        *("ImpastoError", "Result", "__version__", "filter", "inspect", "stylize"),
-        "stylize_steps",
+        *("ImpastoError", "Result", "__version__", "apply", "dream", "dream_steps", "filter"),
+        *("inspect", "layers", "stylize", "stylize_steps", "visualize", "visualize_steps"),
     ]
     assert set(impasto.__all__) <= set(dir(impasto))
     for name in impasto.__all__:
@@ -56,7 +56,17 @@ def test_inventory_of_rooms():
         *("Event", "Finished", "Saved", "ScaleStarted", "Started", "Step", "Table")
     ]
     assert importlib.import_module("impasto.specs").__all__ == [
-        *("FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec", "TrainSpec")
+        *(
+            "ApplySpec",
+            "DreamSpec",
+            "FilterSpec",
+            "InspectSpec",
+            "OutputSpec",
+            "Spec",
+            "StylizeSpec",
+            "TrainSpec",
+            "VisualizeSpec",
+        )
     ]
 
 

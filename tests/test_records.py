@@ -129,6 +129,14 @@ def test_no_rows_are_drawn() -> None:
     assert plots.plot([]).size == plots.SIZE
 
 
+def test_what_is_raised_is_drawn_by_its_magnitude() -> None:
+    """A visualization lowers the negative of an excitation."""
+    falling, rising = curves(style=[-1.0, -10.0, -100.0]), curves(style=[1.0, 10.0, 100.0])
+    field = (slice(plots.FIELD[1], plots.FIELD[3]), slice(plots.FIELD[0], plots.FIELD[2]))
+    np.testing.assert_array_equal(falling[field], rising[field])
+    assert not np.array_equal(falling, rising), "the legend says so"
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")

@@ -15,7 +15,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.api import Result, filter, inspect, stylize, stylize_steps
+    from impasto.api import (
+        Result,
+        apply,
+        dream,
+        dream_steps,
+        filter,
+        inspect,
+        layers,
+        stylize,
+        stylize_steps,
+        visualize,
+        visualize_steps,
+    )
     from impasto.errors import ImpastoError
 
 __version__ = "0.1.0"
@@ -23,20 +35,32 @@ __version__ = "0.1.0"
 _HOMES = {
     "ImpastoError": "impasto.errors",
     "Result": "impasto.api",
+    "apply": "impasto.api",
+    "dream": "impasto.api",
+    "dream_steps": "impasto.api",
     "filter": "impasto.api",
     "inspect": "impasto.api",
+    "layers": "impasto.api",
     "stylize": "impasto.api",
     "stylize_steps": "impasto.api",
+    "visualize": "impasto.api",
+    "visualize_steps": "impasto.api",
 }
 
 __all__ = [
     "ImpastoError",
     "Result",
     "__version__",
+    "apply",
+    "dream",
+    "dream_steps",
     "filter",
     "inspect",
+    "layers",
     "stylize",
     "stylize_steps",
+    "visualize",
+    "visualize_steps",
 ]
 
 

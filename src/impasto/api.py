@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from PIL.Image import Image
+    from torch.nn import Module
 
     Picture = str | os.PathLike[str] | bytes | Image | np.ndarray
 
@@ -172,6 +173,26 @@ def filter(image: Picture, name: str, reference: Picture | None = None, **option
     return collect(steps("filter", pictures, options))
 
 
+@with_options(jobs.spec_type("apply"), OutputSpec)
+def apply(model: str | os.PathLike[str], image: Picture, **options: Any) -> Result:
+    """Paint a photo in one pass of a trained network.
+
+    Args:
+        model: A name that ``impasto models`` lists, or a .safetensors file.
+        image: The photo.
+        options: Fields of :class:`impasto.specs.ApplySpec`, named like the options of
+            ``impasto apply``, and of :class:`impasto.specs.OutputSpec`.
+
+    Raises:
+        UnknownName: There is no such model, or it knows no such painting.
+        UsageError: An option is unknown or out of range.
+        WeightsError: The model is damaged.
+        InputError: The photo or the model cannot be read.
+        ResourceError: There is not enough memory.
+    """
+    return collect(steps("apply", {"model": os.fspath(model), "image": image}, options))
+
+
 @with_options(jobs.spec_type("inspect"), OutputSpec)
 def inspect(image: Picture, **options: Any) -> Result:
     """What a network sees in a picture.
@@ -183,7 +204,8 @@ def inspect(image: Picture, **options: Any) -> Result:
 
     Returns:
         The sheet. Its ``table`` has a row per layer, its ``report`` the classes as well; with
-        ``invert`` the rebuilt picture is ``others["invert"]``.
+        ``invert`` the rebuilt picture is ``others["invert"]``. With ``explain`` the picture of
+        the method; with ``photos`` rows of crops, and pages where ``output`` is a .html file.
 
     Raises:
         UsageError: An option is unknown or out of range, a layer does not exist.
@@ -192,6 +214,87 @@ def inspect(image: Picture, **options: Any) -> Result:
         ResourceError: There is not enough memory.
     """
     return collect(steps("inspect", {"image": image}, options))
+
+
+@with_options(jobs.spec_type("dream"), OutputSpec)
+def dream(image: Picture, **options: Any) -> Result:
+    """More of what a network sees in a picture (DeepDream).
+
+    Args:
+        image: The picture.
+        options: Fields of :class:`impasto.specs.DreamSpec`, named like the options of
+            ``impasto dream``, and of :class:`impasto.specs.OutputSpec`. ``guide`` may be a
+            picture, too.
+
+    Returns:
+        The dream; with ``zoom`` the last frame, and all of them as ``others``.
+
+    Raises:
+        UnknownName: A network or layer does not exist.
+        UsageError: An option is unknown or out of range, a channel is not there.
+        InputError: A picture cannot be used.
+        WeightsError: The weights of the network are not there.
+        ResourceError: There is not enough memory.
+    """
+    return collect(dream_steps(image, **options))
+
+
+@with_options(jobs.spec_type("dream"), OutputSpec)
+def dream_steps(image: Picture, **options: Any) -> Iterator[Event]:
+    """Like :func:`dream`, as events: one :class:`impasto.events.Step` for every step.
+
+    Closing the iterator (or leaving a loop over it) stops the job.
+    """
+    return steps("dream", {"image": image}, options)
+
+
+@with_options(jobs.spec_type("visualize"), OutputSpec)
+def visualize(*, backbone: str | Module | None = None, **options: Any) -> Result:
+    """A picture that excites a unit of a network most.
+
+    Args:
+        backbone: A name; or any torch module that takes pictures (1, 3, H, W), normalised with
+            ImageNet's mean and deviation; or an :class:`impasto.backbones.module.ModuleTaps`
+            around one with other preprocessing. A module is left as it was.
+        options: Fields of :class:`impasto.specs.VisualizeSpec`, named like the options of
+            ``impasto visualize`` (``class`` is ``class_``), and of
+            :class:`impasto.specs.OutputSpec`. ``init`` and ``direction`` may be pictures, too.
+
+    Returns:
+        The picture, or a sheet of several. Its ``report`` has a row per unit.
+
+    Raises:
+        UnknownName: A network, layer, class or recipe does not exist.
+        UsageError: An option is unknown or out of range, a channel is not there.
+        WeightsError: The weights of a network are not there.
+        ResourceError: There is not enough memory.
+    """
+    return collect(visualize_steps(backbone=backbone, **options))
+
+
+@with_options(jobs.spec_type("visualize"), OutputSpec)
+def visualize_steps(*, backbone: str | Module | None = None, **options: Any) -> Iterator[Event]:
+    """Like :func:`visualize`, as events: one :class:`impasto.events.Step` for every step.
+
+    Closing the iterator (or leaving a loop over it) stops the job.
+    """
+    return steps("visualize", {"backbone": backbone}, options)
+
+
+def layers(network: str | Module) -> tuple[str, ...]:
+    """The names of the layers of a network, or of any torch module, first to last.
+
+    Raises:
+        UnknownName: There is no such network.
+        WeightsError: Its weights are not there.
+    """
+    from impasto.backbones import Backbone, load
+    from impasto.backbones.module import ModuleTaps
+
+    found = load(network) if isinstance(network, str) else network
+    if isinstance(found, Backbone):
+        return tuple(found.table)
+    return (found if isinstance(found, ModuleTaps) else ModuleTaps(found)).layers
 
 
 def steps(verb: str, pictures: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Event]:
@@ -245,7 +348,7 @@ def _losses(step: Step) -> dict[str, float]:
 
 
 def _named(name: str, value: Any, sources: dict[str, Any]) -> Any:
-    """``value`` as a spec can hold it: pictures in memory get a name and go to ``sources``."""
+    """``value`` as a spec can hold it: what is in memory gets a name and goes to ``sources``."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, list | tuple):
@@ -254,10 +357,15 @@ def _named(name: str, value: Any, sources: dict[str, Any]) -> Any:
             _named(f"{name} {i}" if several else name, item, sources)
             for i, item in enumerate(value, 1)
         )
-    if not _is_picture(value):
+    if not _is_picture(value) and not _is_network(value):
         return value
     sources[f"<{name}>"] = value
     return f"<{name}>"
+
+
+def _is_network(value: Any) -> bool:
+    """A torch module, or something with taps around one."""
+    return hasattr(value, "named_modules") or hasattr(value, "taps")
 
 
 def _is_picture(value: Any) -> bool:

@@ -54,6 +54,7 @@ class Step:
         terms: Weighted value of each term before the step; scalar tensors.
         image: Call for the picture so far, (1, 3, H, W) in [0, 1].
         figures: What was measured after the step besides its terms; mostly nothing.
+        note: What a person should know of the step; mostly nothing.
     """
 
     scale: int
@@ -62,6 +63,7 @@ class Step:
     terms: Mapping[str, Tensor]
     image: Callable[[], Tensor]
     figures: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def loss(self) -> float:
@@ -107,6 +109,8 @@ class Finished:
         report: What the job found besides pictures, ready for JSON.
         tables: The same for people.
         others: Further pictures (H, W, 3), by the ending of their files' names ("-invert").
+        frame_ms: Milliseconds for each where they are the frames of a sequence; else 0.
+        pages: Files of web pages that were written, that at ``path`` first.
     """
 
     image: np.ndarray
@@ -119,6 +123,8 @@ class Finished:
     report: Mapping[str, Any] = field(default_factory=dict)
     tables: tuple[Table, ...] = ()
     others: Mapping[str, np.ndarray] = field(default_factory=dict)
+    frame_ms: float = 0.0
+    pages: tuple[str, ...] = ()
 
 
 Event = Started | ScaleStarted | Step | Saved | Finished

@@ -32,12 +32,15 @@ if TYPE_CHECKING:
     from impasto.images import Picture
     from impasto.records import Log
 
-#: Seconds between checkpoints while a job runs.
+#: Seconds between checkpoints while a job runs; longer where one takes more than a twentieth.
 CHECKPOINT_SECONDS = 60.0
 #: Longest file name that common file systems take, in bytes, less what ``.part`` needs.
 NAME_BYTES = 255 - len(".part")
 #: The output that is not a file.
 STDOUT = "-"
+
+#: Extensions of web pages.
+PAGES = (".html", ".htm")
 
 #: From a name in a spec to the picture of that name.
 Read = Callable[[str], "Picture"]
@@ -78,6 +81,17 @@ class HasRecipe(Protocol):
 
 
 @runtime_checkable
+class HasPages(Protocol):
+    """A job whose result can be web pages, one of them at the output, the others beside it."""
+
+    def endings(self) -> tuple[str, ...]:
+        """Of their names: ``("", "-relu4_1")``."""
+
+    def pages(self, names: Mapping[str, str]) -> Mapping[str, str]:
+        """The pages by their endings; ``names`` are those of their files."""
+
+
+@runtime_checkable
 class WritesModel(Protocol):
     """A job whose output is not a picture but a model."""
 
@@ -91,6 +105,9 @@ VERBS: Registry[tuple[str, str]] = Registry("verb")
 VERBS.add("stylize", ("impasto.specs:StylizeSpec", "impasto.styling:prepare"))
 VERBS.add("filter", ("impasto.specs:FilterSpec", "impasto.filtering:prepare"))
 VERBS.add("train", ("impasto.specs:TrainSpec", "impasto.training:prepare"))
+VERBS.add("apply", ("impasto.specs:ApplySpec", "impasto.applying:prepare"))
+VERBS.add("visualize", ("impasto.specs:VisualizeSpec", "impasto.visualizing:prepare"))
+VERBS.add("dream", ("impasto.specs:DreamSpec", "impasto.dreaming:prepare"))
 VERBS.add("inspect", ("impasto.specs:InspectSpec", "impasto.inspecting:prepare"))
 
 
@@ -120,9 +137,12 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     sources = sources or {}
     _check_known(spec, output)
     _check_model(spec, output)
-    _check_output(output, [sources.get(n, n) for n in strings(spec)], spec)
+    inputs = [sources.get(n, n) for n in strings(spec)]
+    _check_output(output, inputs, spec)
     make: Callable[[Spec, Read], Job] = imported(VERBS.get(verb_of(spec))[1])
-    job = make(spec, reader(output.max_pixels, sources))
+    job = make(spec, Reader(output.max_pixels, sources))
+    for path in _page_paths(job, output).values():
+        _check_target(path, inputs, output, "PNG")
     if output.resume:
         _resume(job, spec, output)
     if output.save_recipe is not None:
@@ -132,21 +152,34 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
     return job
 
 
-def reader(max_pixels: int, sources: Mapping[str, Any]) -> Read:
+@dataclasses.dataclass(frozen=True)
+class Reader:
     """What reads the pictures of a job; see :func:`prepare`."""
 
-    def read(name: str) -> Picture:
+    max_pixels: int
+    sources: Mapping[str, Any]
+
+    def __call__(self, name: str) -> Picture:
+        """The picture ``name``."""
         from impasto import images
 
-        picture = images.load(sources.get(name, name), images.Limits(max_pixels=max_pixels))
+        picture = images.load(
+            self.sources.get(name, name), images.Limits(max_pixels=self.max_pixels)
+        )
         source = dataclasses.replace(picture.source, name=name)
         return dataclasses.replace(picture, source=source)
 
-    return read
+    def given(self, name: str) -> Any:
+        """What the caller gave in place of ``name``, as it is; None where there is nothing."""
+        return self.sources.get(name)
 
 
 def run(
-    spec: Spec, output: OutputSpec | None = None, sources: Mapping[str, Any] | None = None
+    spec: Spec,
+    output: OutputSpec | None = None,
+    sources: Mapping[str, Any] | None = None,
+    *,
+    checkpoint_seconds: float | None = None,
 ) -> Iterator[Event]:
     """Do what ``spec`` asks, as events; the picture is saved before the last one.
 
@@ -157,15 +190,17 @@ def run(
         spec: The request.
         output: Where to; without, nothing is written and the last event carries the picture.
         sources: As for :func:`prepare`.
+        checkpoint_seconds: Least time between two checkpoints (:data:`CHECKPOINT_SECONDS`).
 
     Raises:
         ImpastoError: Bad input, missing weights, not enough memory ... before any heavy work.
     """
     output = output or OutputSpec.build()
+    least = CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
     job = prepare(spec, output, sources)
     log = _log(output)
     begun = saved = time.monotonic()
-    done = False
+    done, pause = False, least
     try:
         for event in job.events():
             if isinstance(event, Finished):
@@ -178,9 +213,11 @@ def run(
             yield event
             if isinstance(event, Step):
                 yield from _numbered(output, event)
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    _save_checkpoint(job, spec, output)
+                if time.monotonic() - saved > pause:
                     saved = time.monotonic()
+                    _save_checkpoint(job, spec, output)
+                    took, saved = time.monotonic() - saved, time.monotonic()
+                    pause = max(least, 20 * took)
     except (GeneratorExit, Diverged):
         if job.begun and not done:
             finished = job.finished(time.monotonic() - begun, complete=False)
@@ -230,8 +267,13 @@ def renamed(spec: Spec, names: Mapping[str, str]) -> Spec:
 def _check_known(spec: Spec, output: OutputSpec) -> None:
     """Refuse what means nothing for the verb."""
     for field, about in OutputSpec.model_fields.items():
-        if field in spec.without and getattr(output, field) != about.default:
+        if field in spec.refused() and getattr(output, field) != about.default:
             raise UsageError(f"{verb_of(spec)} takes no {field.replace('_', '-')}")
+
+
+def _is_gif(output: OutputSpec) -> bool:
+    """Whether the output is the file of an animation."""
+    return output.output is not None and Path(output.output).suffix.lower() == ".gif"
 
 
 def _check_model(spec: Spec, output: OutputSpec) -> None:
@@ -265,11 +307,15 @@ def _check_output(output: OutputSpec, inputs: Iterable[Any], spec: Spec) -> None
             _check_target(record, inputs, output, "PNG")
     if path is None:
         return
-    _check_target(path, inputs, output, None if spec.product == "picture" else "PNG")
+    animated = spec.moves and _is_gif(output)
+    if animated and output.save_every:
+        raise UsageError("save-every writes no .gif", hint="name a .png with -o, or leave it out")
+    other = spec.product != "picture" or animated or (spec.pages() and _is_page(path))
+    _check_target(path, inputs, output, "PNG" if other else None)
     _check_numbered(output)
     if path == STDOUT:
         return
-    for inner in spec.others():
+    for inner in () if animated else spec.others():
         _check_target(str(other_path(path, inner)), inputs, output)
     if output.resume and not checkpoint_path(path).exists():
         raise InputError(
@@ -292,6 +338,18 @@ def _check_target(
             raise UsageError(
                 f"{path} is an input; writing there would destroy it", hint="choose another name"
             )
+
+
+def _is_page(path: str) -> bool:
+    return Path(path).suffix.lower() in PAGES
+
+
+def _page_paths(job: Job, output: OutputSpec) -> dict[str, str]:
+    """Where the pages of ``job`` go, by their endings; empty where the output is a picture."""
+    path = output.output
+    if path in (None, STDOUT) or not _is_page(str(path)) or not isinstance(job, HasPages):
+        return {}
+    return {end: str(other_path(str(path), end)) if end else str(path) for end in job.endings()}
 
 
 def _is_file(name: str | Path) -> bool:
@@ -323,8 +381,13 @@ def _save(job: Job, spec: Spec, output: OutputSpec, event: Finished) -> Finished
     path = _write(job, spec, output, event, force=output.force or output.resume)
     if path is not None and path != STDOUT:
         checkpoint_path(path).unlink(missing_ok=True)
+    if _is_gif(output):
+        event = dataclasses.replace(event, others={})  # they are in the file
     return dataclasses.replace(
-        event, path=path, metadata=metadata(job, spec, complete=event.complete)
+        event,
+        path=path,
+        metadata=metadata(job, spec, complete=event.complete),
+        pages=tuple(_page_paths(job, output).values()),
     )
 
 
@@ -336,13 +399,19 @@ def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: 
         return output.output
     from impasto import images
 
-    images.save(
-        event.image,
-        output.output,
-        alpha=event.alpha,
-        metadata=metadata(job, spec, complete=event.complete),
-        force=force,
-    )
+    if isinstance(job, HasPages) and (paths := _page_paths(job, output)):
+        pages = job.pages({end: Path(path).name for end, path in paths.items()})
+        for end, path in reversed(paths.items()):  # the output last: then all links lead somewhere
+            images.save_bytes(pages[end].encode(), path, force=force)
+        return output.output
+    record = metadata(job, spec, complete=event.complete)
+    if _is_gif(output):
+        from impasto.images.animation import save_gif
+
+        ms, frames = event.frame_ms, event.others.values()
+        save_gif(frames, output.output, milliseconds=ms, metadata=record, force=force)
+        return output.output
+    images.save(event.image, output.output, alpha=event.alpha, metadata=record, force=force)
     for inner, image in event.others.items() if output.output != STDOUT else ():
         images.save(image, other_path(output.output, inner), force=force)
     return output.output
@@ -350,8 +419,10 @@ def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: 
 
 def _others(output: OutputSpec, event: Finished) -> Iterator[Saved]:
     if output.output not in (None, STDOUT):
-        for inner in event.others:
+        for inner in event.others if not event.pages else ():
             yield Saved(str(other_path(str(output.output), inner)), "picture")
+        for path in event.pages[1:]:
+            yield Saved(path, "page")
 
 
 def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:

@@ -24,7 +24,9 @@ def plot(rows: Sequence[Row], title: str = "") -> Image.Image:
     """The weighted terms and their sum over the steps, values on a logarithmic axis.
 
     Args:
-        rows: Of :class:`impasto.records.Log`. Values that are not positive are left out.
+        rows: Of :class:`impasto.records.Log`. Values that are not positive are left out; of a
+            term that is never positive (an excitation that is raised) the magnitude is drawn,
+            with a minus before its name.
         title: A line above.
 
     Returns:
@@ -33,6 +35,8 @@ def plot(rows: Sequence[Row], title: str = "") -> Image.Image:
     image = Image.new("RGB", SIZE, "white")
     draw = ImageDraw.Draw(image)
     names = [*terms_of(list(rows)), "loss"]
+    turned = {n for n in names if all(row.get(n, 0) <= 0 for row in rows)} if rows else set()
+    rows = [{n: -v if n in turned else v for n, v in row.items()} for row in rows]
     low, high = _range([row[n] for row in rows for n in names if n in row])
     across = _across(len(rows))
     _grid(draw, low, high, rows)
@@ -48,7 +52,7 @@ def plot(rows: Sequence[Row], title: str = "") -> Image.Image:
                 draw.circle(points[0], 2, fill=colour)
             draw.line(points, fill=colour, width=3 if name == "loss" else 2, joint="curve")
     draw.rectangle(FIELD, outline=EDGE)
-    _legend(draw, names)
+    _legend(draw, [f"-{n}" if n in turned else n for n in names])
     draw.text((FIELD[0], 14), title, fill=INK, font=_font(15))
     return image
 
@@ -115,8 +119,9 @@ def _legend(draw: ImageDraw.ImageDraw, names: Sequence[str]) -> None:
     """Names in the colours of their lines, in the upper right corner above the field."""
     font, x = _font(14), float(FIELD[2])
     for index, name in reversed(list(enumerate(names))):
-        colour = INK if name == "loss" else COLOURS[index % len(COLOURS)]
-        text = "sum" if name == "loss" else name
+        total = name.strip("-") == "loss"
+        colour = INK if total else COLOURS[index % len(COLOURS)]
+        text = name.replace("loss", "sum") if total else name
         x -= draw.textlength(text, font=font)
         draw.text((x, 23), text, fill=INK, font=font, anchor="lm")
         draw.line((x - 26, 23, x - 7, 23), fill=colour, width=4)

@@ -135,3 +135,12 @@ def test_the_terminal_decides(monkeypatch, terminal, term, expected):
     assert type(made).__name__ == expected
     made.close()
     assert type(progress.make_progress(Session(Interrupts(), quiet=True))) is progress.Progress
+
+
+def test_what_happened_at_a_step_is_told_at_once_and_kept(ticking):
+    watcher = progress.Lines(console())
+    watcher.show(events.Started("stylize", ((30, 40, 2),)))
+    watcher.show(events.ScaleStarted(0, 1, 30, 40, 2))
+    watcher.show(events.Step(0, 1, 2, {"style": Value(1.0)}, lambda: None, note="taken back"))
+    assert watcher.notes == ["taken back"]
+    assert "taken back" in watcher._console.file.getvalue()

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.engine.lbfgs import LBFGS, _flat
+from impasto.engine.lbfgs import LBFGS
+from impasto.engine.store import IN_MEMORY
 
 STIFF = torch.logspace(0, 2, 40, dtype=torch.float64)
 START = torch.linspace(-1, 2, 40, dtype=torch.float64)
@@ -98,6 +99,6 @@ def test_at_a_stationary_point_nothing_moves() -> None:
 
 def test_flat_never_shares_memory() -> None:
     x = torch.zeros(4)
-    flat = _flat([x])
+    flat = IN_MEMORY.joined([x])
     flat += 1
     assert x.sum() == 0

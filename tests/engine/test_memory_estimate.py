@@ -62,7 +62,7 @@ def test_the_estimate_covers_what_is_kept(arch, padding):
 
 def test_padding_that_copies_costs_memory():
     plain, copied = build("vgg16"), build("vgg16", "replicate")
-    assert activation_bytes(copied, ["relu4_1"]) > 1.3 * activation_bytes(plain, ["relu4_1"])
+    assert activation_bytes(copied, ["relu4_1"]) > 1.1 * activation_bytes(plain, ["relu4_1"])
 
 
 def test_layers_that_see_the_whole_picture_cost_nothing_per_pixel():

@@ -197,6 +197,30 @@ def test_an_explosion_of_lbfgs_is_taken_back() -> None:
 
 
 @pytest.mark.parametrize("optimiser", [ADAM, LBFGS], ids=["adam", "lbfgs"])
+def test_what_was_taken_back_is_told(optimiser: Optimiser) -> None:
+    job = Optimisation(PlainPixels(START), Faulty(1e6, 6, 6), optimiser, 12)
+    notes = {step.index: step.note for step in job.steps() if step.note}
+    assert list(notes) == [6]
+    assert notes[6].startswith("step 6 was taken back: the objective became ")
+    assert notes[6].endswith("the step size is halved (1 of 3 times)")
+
+
+def test_gradient_descent_with_far_too_large_steps_ends() -> None:
+    pixels = PlainPixels(START, clamp=False)
+    job = Optimisation(pixels, curved, Optimiser("sgd", lr=1e6), 60)
+    with pytest.raises(Diverged, match="learning-rate"):
+        list(job.steps())
+    assert torch.isfinite(job.image()).all()
+
+
+def test_a_climb_from_a_perfect_start_is_no_divergence() -> None:
+    """A first value of mere rounding is no measure of what is too high."""
+    start = GOAL + 1e-6
+    job = Optimisation(PlainPixels(start), curved, Optimiser("adam", lr=0.1), 5)
+    assert not any(step.note for step in job.steps())
+
+
+@pytest.mark.parametrize("optimiser", [ADAM, LBFGS], ids=["adam", "lbfgs"])
 def test_lasting_faults_end_the_run_with_the_last_good_picture(optimiser: Optimiser) -> None:
     job = Optimisation(PlainPixels(START), Faulty(math.nan, 8, 10**6), optimiser, 60)
     taken = []

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.engine import memory
+from impasto.engine import checkpoint, memory
 from impasto.engine.checkpoint import load_checkpoint, save_checkpoint
 from impasto.engine.devices import pick_device
 from impasto.engine.optimise import Optimiser
@@ -77,6 +77,23 @@ def test_refusal_names_a_size_that_fits() -> None:
     size = int(caught.value.hint.split()[1])
     assert memory.BASE + 4e9 * (size / 1000) ** 2 <= memory.SHARE * 2e9
     assert size > 400
+
+
+def test_large_tensors_of_a_checkpoint_lie_behind_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "LARGE", 64)
+    path = tmp_path / "x.checkpoint"
+    large, small = torch.rand(3, 40, dtype=torch.float64), torch.arange(4.0)
+    save_checkpoint(path, {"a": [large, small], "b": {"c": (large.t(), None)}})
+    assert path.read_bytes().startswith(checkpoint.MAGIC)
+    found = load_checkpoint(path)
+    assert torch.equal(found["a"][0], large)
+    assert torch.equal(found["a"][1], small)
+    assert torch.equal(found["b"]["c"][0], large.t())
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(InputError, match="damaged"):
+        load_checkpoint(path)
 
 
 def test_checkpoint_round_trip(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,7 +12,9 @@ from torch import Tensor
 
 from impasto.backbones import ARCHITECTURES, PREPROCESSING
 from impasto.engine.objective import IMAGE, Goal, Objective, Term, goal_for
-from impasto.engine.tiles import TiledObjective, TiledTaps, Tiling
+from impasto.engine.store import Store
+from impasto.engine.tiled import TiledEyes, TiledObjective, Tiles
+from impasto.engine.tiles import Tiling, layer_sizes, sections
 from impasto.errors import UsageError
 from impasto.losses import LOSSES, Content, Gram, SumLoss, TotalVariation
 from impasto.testing import thin_vgg
@@ -31,9 +35,11 @@ def slope_of(objective: Objective, image: Tensor) -> tuple[dict[str, Tensor], Te
     return {k: v.detach() for k, v in values.items()}, slope
 
 
-def assert_same(goals: list[Goal], net: object, image: Tensor, size: int) -> None:
-    whole, slope = slope_of(Objective(net, goals), image)
-    tiled, found = slope_of(TiledObjective(net, goals, size), image)
+def assert_same(
+    goals: list[Goal], net: object, image: Tensor, tiles: Tiles, **options: bool
+) -> None:
+    whole, slope = slope_of(Objective(net, goals, **options), image)
+    tiled, found = slope_of(TiledObjective(net, goals, tiles, **options), image)
     assert whole.keys() == tiled.keys()
     for name, value in whole.items():
         torch.testing.assert_close(tiled[name], value, rtol=1e-10, atol=1e-12)
@@ -45,14 +51,16 @@ def assert_same(goals: list[Goal], net: object, image: Tensor, size: int) -> Non
 @given(
     height=st.integers(40, 150),
     width=st.integers(40, 150),
-    size=st.integers(1, 90),
+    size=st.integers(12, 90),
     deepest=st.sampled_from(["relu1_1", "conv2_2", "relu3_1", "pool3", "relu4_1"]),
     pooling=st.sampled_from(["avg", "max"]),
     masked=st.booleans(),
+    keep=st.tuples(*[st.integers(0, 3)] * 4),
 )
 def test_any_size_layer_tile_and_mask(
-    height: int, width: int, size: int, deepest: str, pooling: str, masked: bool
-) -> None:
+    height: int, width: int, size: int, deepest: str, pooling: str, masked: bool,
+    keep: tuple[int, ...],
+) -> None:  # fmt: skip
     net, photo = NETS[pooling], picture(height, width, 1)
     layers = ("relu1_2", deepest)
     maps = {}
@@ -65,17 +73,145 @@ def test_any_size_layer_tile_and_mask(
                  [1.0], maps),
         goal_for(Term("tv", TotalVariation(), (IMAGE,), 1.5), net, [photo], [1.0]),
     ]  # fmt: skip
-    assert_same(goals, net, picture(height, width, 3), size)
+    assert_same(goals, net, picture(height, width, 3), Tiles(size, keep=keep))
 
 
 @pytest.mark.parametrize("name", SUMS)
 def test_every_sum_over_positions(name: str) -> None:
     net, loss = NETS["avg"], LOSSES.get(name)()
-    if loss.halo:
-        pytest.skip("looks at the picture, which is whole")
     shape = (97, 110) if loss.aligned else (80, 64)
     goal = goal_for(Term("t", loss, ("relu2_1", "relu3_1")), net, [picture(*shape, 2)], [1.0])
-    assert_same([goal], net, picture(97, 110, 3), 24)
+    assert_same([goal], net, picture(97, 110, 3), Tiles(24))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        TotalVariation(),
+        TotalVariation(form="isotropic", scale="pixels"),
+        TotalVariation(power=1.0, scale="sum"),
+        LOSSES.get("range")(),
+        LOSSES.get("wasserstein")(scale="relative"),
+        Content(),
+    ],
+)
+def test_losses_on_the_picture_itself(loss: SumLoss, masked: bool) -> None:
+    """Alone, where the network is not run at all, and beside a loss on features."""
+    net, photo = NETS["max"], picture(61, 50, 1)
+    maps = {IMAGE: picture(61, 50, 4)[:, :1]} if masked else {}
+    goal = goal_for(Term("p", loss, (IMAGE,), 2.0), net, [photo], [1.0], maps)
+    style = goal_for(Term("s", Gram(), ("relu3_1",)), net, [photo], [1.0])
+    for goals in ([goal], [goal, style]):
+        assert_same(goals, net, picture(61, 50, 3), Tiles(16))
+
+
+WHOLE = [
+    ("histogram", ("relu1_1", "relu3_1")),
+    ("sliced-wasserstein", ("relu2_1",)),
+    ("mrf", ("relu3_1",)),
+    ("contextual", ("relu3_1", "pool2")),
+    ("swag", ("relu3_1",)),
+    ("remd", ("relu1_1", "relu3_1")),
+    ("laplacian", (IMAGE,)),
+]
+
+
+@pytest.mark.parametrize(("name", "layers"), WHOLE)
+def test_losses_that_need_their_layers_whole(name: str, layers: tuple[str, ...]) -> None:
+    net, loss = NETS["avg"], LOSSES.get(name)()
+    maps = {n: picture(*t.shape[-2:], seed=6)[:, :1] for n, t in
+            net.taps(picture(97, 110), [n for n in layers if n != IMAGE]).items()}  # fmt: skip
+    shape = (97, 110) if name == "laplacian" else (70, 90)
+    goals = [
+        goal_for(Term("t", loss, layers, 2.0), net, [picture(*shape, 2)], [1.0], maps),
+        goal_for(Term("s", Gram(), ("relu1_1", "relu3_1")), net, [picture(60, 70, 2)], [1.0]),
+    ]
+    assert_same(goals, net, picture(97, 110, 3), Tiles(24, keep=(1, 2)))
+
+
+def test_normalised_gradients() -> None:
+    net, photo = NETS["avg"], picture(80, 90, 1)
+    goals = [
+        goal_for(Term("style", Gram("hw", "relative"), ("relu1_2", "relu3_1"), 3.0), net,
+                 [photo], [1.0]),
+        goal_for(Term("tv", TotalVariation(), (IMAGE,), 1.5), net, [photo], [1.0]),
+    ]  # fmt: skip
+    assert_same(goals, net, picture(80, 90, 3), Tiles(24), normalize_gradients=True)
+
+
+def test_what_draws_and_what_learns_does_so_as_without_tiles() -> None:
+    net, photo = NETS["avg"], picture(80, 90, 1)
+    goals = [
+        goal_for(
+            Term("swd", LOSSES.get("sliced-wasserstein")(), ("relu2_1",)), net, [photo], [1.0]
+        ),
+        goal_for(Term("adv", LOSSES.get("adversarial")(), ("relu3_1",)), net, [photo], [1.0]),
+    ]
+    whole, tiled = Objective(net, goals), TiledObjective(net, goals, Tiles(24))
+    for step in range(2):
+        for objective in (whole, tiled):
+            objective.begin(step)
+        (a, slope), (b, found) = (slope_of(o, picture(80, 90, 3)) for o in (whole, tiled))
+        for name in a:
+            torch.testing.assert_close(a[name], b[name], rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(slope, found, rtol=0, atol=1e-9 * float(slope.abs().max()))
+
+
+def test_in_float32() -> None:
+    net, photo = thin_vgg(width=8, pooling="avg"), picture(160, 140, 1).float()
+    goals = [
+        goal_for(Term("content", Content("relative"), ("relu4_2",)), net, [photo], [1.0]),
+        goal_for(Term("style", Gram("hw", "relative"), ("relu1_1", "relu5_1"), 3.0), net,
+                 [picture(120, 130, 2).float()], [1.0]),
+    ]  # fmt: skip
+    image = picture(160, 140, 3).float()
+    (a, slope), (b, found) = (
+        slope_of(o, image) for o in (Objective(net, goals), TiledObjective(net, goals, Tiles(48)))
+    )
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], rtol=1e-5, atol=0)
+    assert float((slope - found).norm() / slope.norm()) < 1e-5
+
+
+def test_tensors_in_files_change_nothing(tmp_path: Path) -> None:
+    net, photo = NETS["avg"], picture(120, 130, 1)
+    store = Store(least=1, folder=tmp_path)
+    eyes = TiledEyes(net, Tiles(32, store))
+    goals = [
+        goal_for(Term("content", Content("relative"), ("relu3_1",)), eyes, [photo], [1.0]),
+        goal_for(Term("style", Gram("hw", "relative"), ("relu1_2", "relu4_1")), eyes,
+                 [picture(60, 70, 2)], [1.0]),
+    ]  # fmt: skip
+    assert_same(goals, net, picture(120, 130, 3), Tiles(32, store, keep=(1, 1)))
+    assert not list(tmp_path.iterdir())  # files have no names, so none is left behind
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", [name for name, _ in LOSSES])
+def test_targets_are_those_of_the_whole(name: str, masked: bool) -> None:
+    net, loss = NETS["avg"], LOSSES.get(name)()
+    layers = (IMAGE,) if name in ("tv", "range", "laplacian") else ("relu2_1", "relu3_1")
+    weights = [picture(90, 75, 5)[:, :1]] if masked else []
+    whole, tiled = (
+        goal_for(Term("t", loss, layers), eyes, [picture(90, 75, 2)], [1.0], weights=weights)
+        for eyes in (net, TiledEyes(net, Tiles(24)))
+    )
+    assert whole.targets.keys() == tiled.targets.keys()
+    for layer, target in whole.targets.items():
+        for a, b in zip(target, tiled.targets[layer], strict=True):
+            torch.testing.assert_close(b, a, rtol=1e-9, atol=1e-10)
+
+
+def test_gradients_only_where_they_are_wanted() -> None:
+    """Without a gradient there is one pass, and nothing is kept."""
+    net, photo = NETS["avg"], picture(80, 90, 1)
+    goal = goal_for(Term("s", Gram(), ("relu3_1",)), net, [photo], [1.0])
+    objective = TiledObjective(net, [goal], Tiles(24, keep=(9, 9)))
+    (value,) = objective(picture(80, 90, 3)).values()
+    assert not value.requires_grad
+    (same,) = Objective(net, [goal])(picture(80, 90, 3)).values()
+    torch.testing.assert_close(value, same, rtol=1e-10, atol=0)
 
 
 @pytest.mark.parametrize("arch", ["alexnet", "resnet18", "resnet50", "squeezenet1_1", "googlenet"])
@@ -91,9 +227,24 @@ def test_features_of_other_networks(arch: str) -> None:
     layers = [n for n, t in net.table.items() if t.reach is not None and t.stride <= 16]
     image = picture(190, 230, 1)
     whole = net.taps(image, layers)
-    tiled = TiledTaps(net, 48).taps(image, layers)
+    tiled = TiledEyes(net, Tiles(48)).taps(image, layers)
     for layer in layers:
         torch.testing.assert_close(tiled[layer], whole[layer], rtol=1e-9, atol=1e-9, msg=layer)
+
+
+@pytest.mark.parametrize("arch", ["alexnet", "resnet18", "squeezenet1_1", "googlenet"])
+def test_gradients_of_other_networks(arch: str) -> None:
+    architecture = ARCHITECTURES.get(arch)
+    net = architecture.build(
+        arch, architecture.random(0, thin=8, head=False), pooling="max", padding="zeros",
+        preprocessing=PREPROCESSING.get("imagenet"),
+    ).double()  # fmt: skip
+    layers = (net.nearest("relu2_1"), net.nearest("relu4_1"))
+    goals = [
+        goal_for(Term("s", Gram("hw", "relative"), layers), net, [picture(150, 140, 2)], [1.0]),
+        goal_for(Term("c", Content("relative"), layers[1:]), net, [picture(170, 190, 1)], [1.0]),
+    ]
+    assert_same(goals, net, picture(170, 190, 3), Tiles(48))
 
 
 def test_halo_is_what_the_deepest_layer_sees() -> None:
@@ -102,23 +253,34 @@ def test_halo_is_what_the_deepest_layer_sees() -> None:
     # 3x3 at strides 1 1 2 2 4 4 4 8: sum of the strides is 30, less the block of its own.
     assert net.table["relu4_1"].reach == (26, 26)
     assert Tiling(net, 32, ("relu4_1",)).halo == 32
+    # From pool3 on, in its cells of 8 px: four 3x3 and a pooling, on a grid of two.
+    assert Tiling(net, 32, ("relu5_1",), "pool3").halo == 6
+
+
+def test_sections_lie_between_the_cuts() -> None:
+    first, second, third = sections(NETS["avg"], ("relu1_1", IMAGE, "pool3", "relu4_1"), 256)
+    assert (first.layers, first.cut, first.halo) == (("relu1_1", IMAGE), "pool2", 8)
+    assert (second.after, second.layers, second.cut) == ("pool2", ("pool3",), "pool3")
+    assert (third.after, third.layers, third.cut, third.scale) == ("pool3", ("relu4_1",), None, 8)
 
 
 def test_a_thinner_halo_would_be_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test above would notice: with half the halo the features differ."""
+    """The tests above would notice: with a part of the halo the features differ."""
     net, image = NETS["avg"], picture(120, 120)
     whole = net.taps(image, ["relu4_1"])["relu4_1"]
-    monkeypatch.setattr(Tiling, "halo", property(lambda self: 8))
-    tiled = TiledTaps(net, 40).taps(image, ["relu4_1"])["relu4_1"]
+    monkeypatch.setattr(Tiling, "halo", property(lambda self: 2 * (self.after is None)))
+    tiled = TiledEyes(net, Tiles(40)).taps(image, ["relu4_1"])["relu4_1"]
     assert (whole - tiled).abs().max() > 1e-6
 
 
-def test_what_cannot_be_tiled_says_so() -> None:
+def test_sizes_of_layers() -> None:
     net = NETS["avg"]
-    histogram = goal_for(Term("h", LOSSES.get("histogram")(), ("relu1_1",)), net,
-                         [picture(40, 40)], [1.0])  # fmt: skip
-    with pytest.raises(UsageError, match="no sum over positions"):
-        TiledObjective(net, [histogram], 32)
+    layers = ["relu1_1", "pool3", "relu5_1", IMAGE]
+    whole = {n: tuple(t.shape[-2:]) for n, t in net.taps(picture(99, 71), layers[:-1]).items()}
+    assert layer_sizes(net, (99, 71), layers) == whole | {IMAGE: (99, 71)}
+
+
+def test_what_cannot_be_tiled_says_so() -> None:
     ring = thin_vgg(padding="circular")
     with pytest.raises(UsageError, match="cannot be seen in tiles"):
-        Tiling(ring, 32, ("relu1_1",))
+        sections(ring, ("relu1_1",), 32)

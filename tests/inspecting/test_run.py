@@ -19,7 +19,8 @@ from impasto.engine import memory
 from impasto.errors import ImpastoError, InputError, ResourceError, UnknownName, UsageError
 from impasto.events import Finished, ScaleStarted, Started, Step
 from impasto.inspecting.invert import Inverter, Plan, tv_weight
-from impasto.inspecting.run import Inspection, shown_name
+from impasto.inspecting.run import Inspection
+from impasto.inspecting.sheet import shown_name
 from impasto.specs import InspectSpec, OutputSpec
 from impasto.testing import thin_vgg
 

@@ -29,6 +29,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"form": "isotropic", "scale": "half", "eps": 0.0},
         {"scale": "pixels"},
         {"scale": "sum", "power": 1.25},
+        {"form": "nine-point", "scale": "pixels"},
     ],
     "range": [{"form": "box", "power": 2.0, "low": -0.5, "high": 0.5}],
     "laplacian": [{"pools": (1, 2), "scale": "relative"}, {"pools": (2,), "scale": "sum"}],

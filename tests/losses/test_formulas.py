@@ -430,6 +430,28 @@ def test_isotropic_half_has_the_gradient_of_neural_style() -> None:
     np.testing.assert_allclose(found.numpy(), grad, atol=1e-12)
 
 
+def test_nine_point_variation_by_loops() -> None:
+    """K. Crowson's term: means of squares, 2/3 straight + 1/6 oblique, edges repeated once."""
+    x = features(0, 1, 2, 5, 4)
+    t = np.pad(x.numpy()[0], ((0, 0), (1, 1), (1, 1)), mode="edge")
+    rows, columns, falling, rising = [], [], [], []
+    for c in range(2):
+        for i in range(6):
+            for j in range(5):
+                if i and j:
+                    rows.append((t[c, i, j + 1] - t[c, i, j]) ** 2)
+                    columns.append((t[c, i + 1, j] - t[c, i, j]) ** 2)
+                falling.append((t[c, i + 1, j + 1] - t[c, i, j]) ** 2)
+                rising.append((t[c, i + 1, j] - t[c, i, j + 1]) ** 2)
+    straight, oblique = np.mean(rows) + np.mean(columns), np.mean(falling) + np.mean(rising)
+    loss = TotalVariation(2.0, "nine-point", "pixels")
+    np.testing.assert_allclose(loss(x, ()).item(), 2 * straight / 3 + oblique / 6)
+    np.testing.assert_allclose(
+        TotalVariation(1.0, "nine-point", "sum")(x, ()).item(),
+        2 / 3 * np.sqrt([*rows, *columns]).sum() + np.sqrt([*falling, *rising]).sum() / 6,
+    )
+
+
 def test_range_priors() -> None:
     x = features(0, 1, 3, 4, 5)
     t = x.numpy()

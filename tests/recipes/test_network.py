@@ -51,7 +51,8 @@ def test_a_missing_network_is_stood_in_for_and_said() -> None:
     assert recipe.backbone == "vgg16_bn.craft"
     assert recipe.terms == stand_in.terms
     assert recipe.source("terms.style.weight").startswith("impasto: by eye")
-    assert recipe.optimizer == RECIPES.get("neural-style").optimizer
+    assert recipe.optimizer == stand_in.optimizer
+    assert recipe.source("optimizer.first").startswith("impasto: by eye")
 
 
 def test_overrides_hold_on_the_stand_in() -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +15,7 @@ import torch
 
 from impasto import images, samples
 from impasto.engine import memory
+from impasto.engine.checkpoint import load_checkpoint, save_checkpoint
 from impasto.errors import InputError, ResourceError, UsageError
 from impasto.events import Finished, Started, Step
 from impasto.images.colour import rgb_to_lab
@@ -185,9 +190,32 @@ def test_too_small_is_refused_with_the_layers_name() -> None:
 
 def test_tiles_change_nothing() -> None:
     whole, tiled = job(size=160), job(size=160, tile="64")
-    assert tiled._tile == 64
+    assert tiled._tile is not None and tiled._tile.size == 64
     np.testing.assert_allclose(losses(tiled), losses(whole), rtol=1e-4)
     np.testing.assert_allclose(finish(tiled).image, finish(whole).image, atol=2e-2)
+
+
+def test_tiles_with_all_in_files_stop_and_resume_exactly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tiling, "LARGE", 1)
+    monkeypatch.setattr("impasto.engine.checkpoint.LARGE", 64)
+    whole, stopped, resumed = (job(size=160, tile="64") for _ in range(3))
+    assert whole._tile is not None and whole._tile.store.least == 1
+    path, events = tmp_path / "x.checkpoint", iter(stopped.events())
+    for event in events:
+        if isinstance(event, Step) and event.scale == len(stopped.scales) - 1 and event.index == 2:
+            save_checkpoint(path, stopped.state())
+            break
+    resumed.load(load_checkpoint(path))
+    assert np.array_equal(finish(resumed).image, finish(whole).image)
+
+
+@pytest.mark.parametrize("recipe", ["strotss2019", "swd", "risser2017"])
+def test_any_recipe_runs_in_tiles(recipe: str) -> None:
+    whole, tiled = (job(size=128, recipe=recipe, tile=tile) for tile in ("off", "64"))
+    assert tiled._tile is not None
+    np.testing.assert_allclose(losses(tiled)[:2], losses(whole)[:2], rtol=1e-3)
 
 
 def test_tiles_are_chosen_where_the_whole_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,14 +223,37 @@ def test_tiles_are_chosen_where_the_whole_does_not_fit(monkeypatch: pytest.Monke
     size = (2000, 2700)
     optimiser = job()._optimiser_at(0)
     layers = ["relu1_1", "relu4_2", "relu5_1"]
+    recipe = job().recipe
     need = memory.estimate(SMALL, layers, optimiser, size[0] * size[1])
-    tiled = memory.estimate_tiled(SMALL, layers, optimiser, size, 256)
+    tiled = memory.estimate_tiled(SMALL, layers, optimiser, size, 256).memory
     assert tiled < need
-    monkeypatch.setattr(memory, "available", lambda device: (0.9 * tiled + 0.1 * need) / 0.9)
-    recipe = job().recipe.model_copy(update={"terms": job().recipe.terms[:2]})
-    assert tiling.choose("auto", recipe, SMALL, layers, size, torch.device("cpu")) in tiling.SIZES
-    with pytest.raises(ResourceError, match="memory"):
-        tiling.choose("off", recipe, SMALL, layers, size, torch.device("cpu"))
+    free = (0.9 * tiled + 0.1 * need) / 0.9 - memory.resident()
+    monkeypatch.setattr(memory, "available", lambda device: free)
+    cpu = torch.device("cpu")
+    tiles = tiling.choose("auto", recipe, SMALL, layers, size, cpu)
+    assert tiles is not None and tiles.size == 256
+    with pytest.raises(ResourceError, match="memory") as refused:
+        tiling.choose("off", recipe, SMALL, layers, size, cpu)
+    assert re.fullmatch(r"--tile auto fits; --size \d+ fits", refused.value.hint)
+
+
+def test_what_is_too_large_for_tiles_is_refused_with_what_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe, layers, cpu = job().recipe, ["relu1_1", "relu4_2"], torch.device("cpu")
+    monkeypatch.setattr(memory, "available", lambda device: 1.5e9 - memory.resident())
+    with pytest.raises(ResourceError, match="memory") as refused:
+        tiling.choose("auto", recipe, SMALL, layers, (40_000, 30_000), cpu)
+    fits = int(refused.value.hint.split()[1])
+    assert tiling.choose("auto", recipe, SMALL, layers, (fits, fits * 3 // 4), cpu)
+    with pytest.raises(ResourceError):
+        tiling.choose("auto", recipe, SMALL, layers, (fits + 160, (fits + 160) * 3 // 4), cpu)
+
+
+def test_a_disk_too_small_is_noticed_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1e6))
+    with pytest.raises(ResourceError, match="scratch files"):
+        job(size=1200, tile="256")
 
 
 def test_what_tile_may_be() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 # The families register their architectures and entries on import; this order is that of lists.
 from impasto.backbones import vgg, alexnet, squeezenet, resnet, googlenet, efficientnet_lite  # isort: skip
 from impasto.backbones.base import Backbone, Preprocessing, Tap, fold_batch_norm
-from impasto.backbones.classes import class_ids, class_names, classifier_view
+from impasto.backbones.classes import class_ids, class_names, class_number, classifier_view
 from impasto.backbones.loading import CLASSIFIER, DEFAULT, load
 from impasto.backbones.model import (
     ARCHITECTURES,
@@ -40,6 +40,7 @@ __all__ = [
     "Weights",
     "class_ids",
     "class_names",
+    "class_number",
     "classifier_view",
     "fold_batch_norm",
     "load",

@@ -42,8 +42,9 @@ class Tap:
         inner: Whether the layer lies inside a block (a residual block's first ReLU, a branch of
             an inception module); lists for people leave such layers out.
         reach: How many pixels before its first and after its last own pixel a position can see
-            (its own are ``stride`` wide); None where that is the whole picture, or depends on its
-            size (TensorFlow's SAME padding) or wraps round (circular padding).
+            (its own are ``stride`` wide; below 0 where it does not see all of these); None where
+            that is the whole picture, or depends on its size (TensorFlow's SAME padding) or wraps
+            round (circular padding).
     """
 
     channels: int
@@ -101,8 +102,8 @@ class Preprocessing:
         if self.channels == "bgr":
             x = x.flip(1)
         gain = x.new_tensor([self.scale / s for s in self.std]).view(3, 1, 1)
-        shift = x.new_tensor([m / s for m, s in zip(self.mean, self.std, strict=True)])
-        return x * gain - shift.view(3, 1, 1)
+        # Differences first: the other way round they lose digits where x is near the mean.
+        return (x - x.new_tensor([m / self.scale for m in self.mean]).view(3, 1, 1)) * gain
 
 
 class Backbone(nn.Module, ABC):
@@ -135,12 +136,22 @@ class Backbone(nn.Module, ABC):
         self.levels = tuple(level for level in present if level)
 
     @abstractmethod
-    def walk(self, x: Tensor, keep: frozenset[str]) -> Iterator[tuple[str, Tensor]]:
-        """Yield every activation in the order of :attr:`table`.
+    def walk(
+        self, x: Tensor, keep: frozenset[str], after: str | None = None
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Yield activations in the order of :attr:`table`.
 
-        ``x`` has been preprocessed. Layers in ``keep`` are read by the caller after the walk has
-        gone on, so they must not be overwritten in place; all others may be.
+        ``x`` has been preprocessed, or is the activation of the layer ``after``, one of
+        :attr:`cuts`; then only what follows it is yielded. Layers in ``keep`` are read by the
+        caller after the walk has gone on, so they must not be overwritten in place; all others
+        may be, but never ``x``. Where ``keep`` names any, the others may be left out; where it is
+        empty, every activation is yielded.
         """
+
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """Layers after which a walk can begin, shallow to deep: one for each stride from 4 on."""
+        return ()
 
     def freeze(self) -> Backbone:
         """Evaluation mode, no gradients to the weights; returns self."""
@@ -246,13 +257,32 @@ class Backbone(nn.Module, ABC):
                 f"{self.name}, which needs {need} px",
                 hint="choose a larger size or a shallower layer",
             )
+        found = self._found(self.walk(self.preprocessing(x), wanted), wanted)
+        return {layer: found[name] for layer, name in names.items()}
+
+    def taps_after(self, cut: str, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """Activations of ``layers``, all of them behind ``cut``, given its activation ``x``.
+
+        Args:
+            cut: One of :attr:`cuts`.
+            x: (B, C, H, W).
+            layers: Names or aliases.
+        """
+        names = {layer: self.resolve(layer) for layer in layers}
+        wanted = frozenset(names.values())
+        found = self._found(self.walk(x, wanted, cut), wanted) if wanted else {}
+        return {layer: found[name] for layer, name in names.items()}
+
+    @staticmethod
+    def _found(walk: Iterator[tuple[str, Tensor]], wanted: frozenset[str]) -> dict[str, Tensor]:
+        """What ``wanted`` names, as soon as all of it was met."""
         found: dict[str, Tensor] = {}
-        for name, activation in self.walk(self.preprocessing(x), wanted):
+        for name, activation in walk:
             if name in wanted:
                 found[name] = activation
                 if len(found) == len(wanted):
                     break
-        return {layer: found[name] for layer, name in names.items()}
+        return found
 
 
 def fold_batch_norm(

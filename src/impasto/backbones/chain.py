@@ -11,13 +11,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, zip_longest
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from impasto import native
 from impasto.backbones.base import Backbone, Preprocessing, Tap
+from impasto.backbones.silence import RANGE_SLACK, silent_outputs
 from impasto.errors import UsageError
 
 #: torch's names of the padding modes, by ours.
@@ -137,7 +140,7 @@ class Shape:
             seen += (window.size - 1) * step
             before += window.pad * step
             step *= window.stride
-        return before, max(0, seen - before - self.stride)
+        return before, seen - before - self.stride
 
 
 class Conv(nn.Module):
@@ -156,11 +159,23 @@ class Conv(nn.Module):
         self.bias = nn.Parameter(bias.clone())
         self.window = window
         self.groups = groups
+        self.filters = native.Filters(self.weight, self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, I, H, W) to (B, O, H', W')."""
+    def forward(self, x: Tensor, *, relu: bool = False, quiet: bool = False) -> Tensor:
+        """(B, I, H, W) to (B, O, H', W').
+
+        Args:
+            x: The input.
+            relu: Whether what is below 0 becomes 0.
+            quiet: Whether the channels that :mod:`impasto.backbones.silence` found are 0 now.
+        """
         x, pad = self.window.padded(x)
-        return F.conv2d(x, self.weight, self.bias, self.window.stride, pad, groups=self.groups)
+        if self.window.stride == 1 and self.groups == 1 and pad[0] == pad[1]:
+            ours = native.convolve(x, self.filters, pad[0], relu=relu, quiet=quiet)
+            if ours is not None:
+                return ours
+        y = F.conv2d(x, self.weight, self.bias, self.window.stride, pad, groups=self.groups)
+        return y.relu_() if relu else y
 
     def shape(self, shape: Shape) -> Shape:
         """Of the output."""
@@ -182,6 +197,10 @@ class Pool(nn.Module):
         if window.padding == "circular":
             x, pad = window.padded(x)
         ceil = window.ceil and window.padding != "circular"
+        if self.kind == "avg" and (window.size, window.stride, pad, ceil) == (2, 2, 0, False):
+            ours = native.mean_pool(x)
+            if ours is not None:
+                return ours
         if self.kind == "max":
             return F.max_pool2d(x, window.size, window.stride, pad, ceil_mode=ceil)
         return F.avg_pool2d(x, window.size, window.stride, pad, ceil, count_include_pad=False)
@@ -320,14 +339,85 @@ class Chain(Backbone):
     ) -> None:
         super().__init__(name, preprocessing, declare(stages), aliases, levels)
         self.stages = nn.ModuleList(stages)
+        self._range: tuple[int, Tensor, Tensor] | None = None
         self.freeze()
 
-    def walk(self, x: Tensor, keep: frozenset[str]) -> Iterator[tuple[str, Tensor]]:
+    def walk(
+        self, x: Tensor, keep: frozenset[str], after: str | None = None
+    ) -> Iterator[tuple[str, Tensor]]:
         """See :meth:`Backbone.walk`."""
         x = x.contiguous(memory_format=torch.channels_last)
-        for stage in cast("Iterable[Stage]", self.stages):
+        quiet = after is None and self._quiet(x)
+        stages = list(self._behind(after))
+        skipped: Stage | None = None
+        for stage, following in zip_longest(stages, stages[1:]):
+            if stage is skipped:
+                continue
+            if (conv := _fusible(stage, following, keep)) is not None:
+                x, skipped = conv.forward(x, relu=True, quiet=quiet), following
+                yield following.name, x
+                continue
             for name, x in stage.run(x, keep):  # noqa: B020
                 yield name, x
+
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """See :attr:`Backbone.cuts`."""
+        found: list[str] = []
+        stages = list(cast("Iterable[Stage]", self.stages))
+        stride = 2
+        for stage, behind in pairwise(stages):
+            tap = self.table[stage.name]
+            # A ReLU would overwrite what it is given.
+            if tap.stride > stride and tap.reach is not None and not isinstance(behind, Relu):
+                found.append(stage.name)
+                stride = tap.stride
+        return tuple(found)
+
+    def _behind(self, name: str | None) -> Iterator[Stage]:
+        """The stages that follow the one called ``name``; all of them without one."""
+        stages = iter(cast("Iterable[Stage]", self.stages))
+        if name is not None:
+            next(stage for stage in stages if stage.name == name)
+        return stages
+
+    def _quiet(self, x: Tensor) -> bool:
+        """Whether channels that are silent for pictures in [0, 1] are so for ``x``."""
+        if x.device.type != "cpu" or x.dtype != torch.float32 or not x.numel():
+            return False
+        version = sum(p._version for p in self.parameters())
+        if self._range is None or self._range[0] != version:
+            self._range = version, *self._mark_silence()
+        _, low, high = self._range
+        least, most = torch.aminmax(x.detach().transpose(0, 1).flatten(1), dim=1)
+        return bool((least >= low).all() and (most <= high).all())
+
+    def _mark_silence(self) -> tuple[Tensor, Tensor]:
+        """Tell the convolutions of their silent channels; the range of a picture, (3,) each."""
+        ends = torch.stack([torch.zeros(3), torch.ones(3)]).view(2, 3, 1, 1)
+        low, high = (v.flatten() for v in torch.aminmax(self.preprocessing(ends), dim=0))
+        before, bounds = None, (low, high)
+        for stage in cast("Iterable[Stage]", self.stages):
+            op = getattr(stage, "op", None)
+            if isinstance(op, Conv) and op.groups == 1:
+                silent, bounds = silent_outputs(op.weight, op.bias, *bounds)
+                op.filters.silent_inputs, op.filters.silent_outputs = before, silent
+                before = silent
+            elif not isinstance(stage, Relu) and not isinstance(op, Pool):
+                break
+        return low - RANGE_SLACK, high + RANGE_SLACK
+
+
+def _fusible(stage: Stage, following: Stage | None, keep: frozenset[str]) -> Conv | None:
+    """The convolution of ``stage``, where it can apply the ReLU of ``following`` itself.
+
+    Only where the caller has said what it reads, and that is not the activation between the two.
+    """
+    if not (isinstance(stage, Single) and isinstance(following, Relu)):
+        return None
+    if not keep or stage.name in keep or not isinstance(stage.op, Conv):
+        return None
+    return stage.op
 
 
 def declare(stages: Iterable[Stage]) -> dict[str, Tap]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from functools import cache
 from importlib.resources import files
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.errors import InputError
+from impasto.errors import InputError, UnknownName, UsageError
 
 
 @cache
@@ -25,6 +26,49 @@ def class_names() -> tuple[str, ...]:
 def class_ids() -> tuple[str, ...]:
     """Their WordNet ids, such as ``"n01440764"``, in the same order."""
     return tuple(ident for ident, _ in _rows())
+
+
+def class_number(text: str) -> int:
+    """The class that ``text`` means: its number, its name or its WordNet id.
+
+    Args:
+        text: ``"207"``, ``"golden retriever"``, ``"golden_retriever"`` or ``"n02099601"``; case
+            does not count.
+
+    Raises:
+        UnknownName: There is no such class; the message suggests the nearest names.
+        UsageError: Two classes have this name.
+
+    >>> class_number("golden_retriever")
+    207
+    """
+    rows = _rows()
+    if text.isdecimal():
+        if int(text) < len(rows):
+            return int(text)
+        raise UsageError(f"there is no class {text}", hint=f"classes are 0 to {len(rows) - 1}")
+    wanted = _plain(text)
+    found = [i for i, (ident, name) in enumerate(rows) if wanted in (ident, _plain(name))]
+    if not found:
+        raise _unknown(text)
+    if len(found) > 1:
+        numbers = " and ".join(map(str, found))
+        raise UsageError(f"two classes are called {text}", hint=f"their numbers are {numbers}")
+    return found[0]
+
+
+def _unknown(text: str) -> UnknownName:
+    names = {_plain(name): name for _, name in _rows()}
+    parts = [name for plain, name in names.items() if _plain(text) in plain.split()]
+    close = difflib.get_close_matches(_plain(text), names, n=3, cutoff=0.6)
+    error = UnknownName("class", text, ())
+    some = (parts or [names[plain] for plain in close])[:3]
+    error.hint = f"did you mean {', '.join(some)}?" if some else "the classes are ImageNet's"
+    return error
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.replace("_", " ").casefold().split())
 
 
 def classifier_view(x: Tensor, *, resize: int = 256, crop: int = 224) -> Tensor:

@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from impasto.specs import Spec
-from impasto.specs.base import FILES, PLACES, SETTINGS
+from impasto.specs.base import FILES, PLACES, SETTINGS, WORDS
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 #: A layer, a name: no folder and no extension, unlike pictures (``features.21`` is a layer).
@@ -46,7 +46,7 @@ class Option:
         many: A list.
         switch: Takes no value.
         numeric: Its value or items are numbers.
-        files: Its items are files.
+        files: Its items are files, or any words.
         settings: Its items are settings, ``key=value``.
         allowed: Choices or range, as text; may be empty.
         default: As text; may be empty.
@@ -67,7 +67,7 @@ class Option:
     @property
     def flag(self) -> str:
         """``--like-this``."""
-        return "--" + self.field.replace("_", "-")
+        return "--" + self.field.rstrip("_").replace("_", "-")  # class_ is class
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ def _option(name: str, field: FieldInfo) -> Option:
         many=many,
         switch=kind is bool,
         numeric=kind in (int, float),
-        files=field.json_schema_extra == FILES,
+        files=field.json_schema_extra in (FILES, WORDS),
         settings=field.json_schema_extra == SETTINGS,
         allowed=_allowed(kind, many, field.metadata),
         default=_default(field.default),

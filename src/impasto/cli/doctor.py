@@ -11,9 +11,9 @@ from itertools import pairwise
 from typing import Any
 
 import impasto
-from impasto.cli.estimate import clock
 from impasto.cli.session import Session
 from impasto.errors import WeightsError
+from impasto.estimate import clock
 from impasto.events import Step
 
 #: Extra to the modules that it brings.
@@ -29,6 +29,7 @@ def doctor(session: Session) -> None:
         "versions": versions(),
         "extras": extras(),
         "devices": devices(),
+        "kernels": kernels(),
         "memory": memory(),
         "weights": weights(),
         "formats": formats(),
@@ -73,6 +74,13 @@ def devices() -> list[dict[str, Any]]:
     cores = os.cpu_count() or 1
     threads = torch.get_num_threads()
     return [*found, {"name": "cpu", "what": f"{threads} threads on {cores} cores"}]
+
+
+def kernels() -> str:
+    """Whose convolutions the CPU runs."""
+    from impasto import native
+
+    return native.describe()
 
 
 def memory() -> dict[str, float | None]:
@@ -166,6 +174,7 @@ def lines(report: dict[str, Any]) -> list[str]:
         for extra, found in report["extras"].items()
     ]
     rows += [(f"device {d['name']}", d["what"]) for d in report["devices"]]
+    rows += [("kernels", report["kernels"])]
     rows += [("free memory", "unknown" if free is None else f"{free / 1e9:.1f} GB")]
     rows += [(f"weights {w['name']}", f"{w['state']} ({w['licence']})") for w in report["weights"]]
     rows += [(f"formats {k}", ", ".join(names)) for k, names in report["formats"].items()]

@@ -40,24 +40,6 @@ def backbones(session: Session) -> None:
     answer(session, "backbones", rows)
 
 
-def models(session: Session) -> None:
-    """List the trained networks that come with impasto; --json tells their cards."""
-    from impasto.networks import shipped
-
-    rows = [
-        {
-            "name": model.name,
-            "summary": model.summary,
-            "kind": model.kind,
-            "architecture": model.architecture,
-            "bytes": model.path.stat().st_size,
-            "card": dataclasses.asdict(model.card),
-        }
-        for model in shipped()
-    ]
-    answer(session, "models", rows)
-
-
 def filters(session: Session) -> None:
     """List the classical filters; --json tells their parameters."""
     from impasto.filters import describe
@@ -71,6 +53,34 @@ def filters(session: Session) -> None:
         for row in describe()
     ]
     answer(session, "filters", rows)
+
+
+def models(session: Session) -> None:
+    """List the trained networks: those that install with impasto, and one's own."""
+    from impasto.errors import WeightsError
+    from impasto.networks import read_card
+    from impasto.networks.shelf import names, shipped
+
+    rows: list[dict[str, Any]] = []
+    for name, path in names().items():
+        try:
+            kind, architecture, card = read_card(path)
+        except WeightsError as error:
+            rows.append({"name": name, "summary": f"[{error.message}]", "path": str(path)})
+            continue
+        rows.append(
+            {
+                "name": name,
+                "summary": f"{card.task}: {card.data} ({card.steps} steps, {card.licence})",
+                "kind": kind,
+                "architecture": architecture,
+                "card": dataclasses.asdict(card),
+                "shipped": path.parent == shipped(),
+                "path": str(path),
+                "bytes": path.stat().st_size,
+            }
+        )
+    answer(session, "models", rows)
 
 
 def answer(session: Session, kind: str, rows: Sequence[dict[str, Any]]) -> None:

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from impasto import events
-from impasto.cli.estimate import Estimate, clock
 from impasto.cli.session import Session
+from impasto.estimate import Estimate, clock
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,6 +51,8 @@ class Progress:
             if event.figures:
                 self.note(figures_text(event))
             self.step(event, now)
+            if event.note:
+                self.note(event.note)
         elif isinstance(event, events.Saved):
             self.note(f"wrote {event.path}")
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from impasto import events, jobs
-from impasto.cli.estimate import clock
+from impasto.cli.folders import folder_of, run_folder
 from impasto.cli.progress import Progress, make_progress
 from impasto.cli.session import Session, write
 from impasto.errors import Cancelled, UsageError
+from impasto.estimate import clock
 from impasto.specs import OutputSpec, Spec
 
 
@@ -26,6 +27,10 @@ def run_verb(name: str, values: dict[str, Any], outputs: dict[str, Any], session
         ImpastoError: A value makes no sense, a picture cannot be used, the job failed.
         Cancelled: It was stopped; what there was has been saved.
     """
+    folder = folder_of(name, values)
+    if folder is not None:
+        run_folder(name, folder, values, outputs, session)
+        return
     spec: Spec = jobs.spec_type(name).build(**values)
     output: OutputSpec = OutputSpec.build(**outputs)
     run_job(spec, output, session)
@@ -37,6 +42,8 @@ def run_job(
     session: Session,
     sources: Mapping[str, Any] | None = None,
     remarks: Callable[[events.Started], Iterable[str]] = lambda _: (),
+    *,
+    answer: bool = True,
 ) -> events.Finished:
     """Run a job to its end or to Ctrl-C and print the outcome.
 
@@ -46,6 +53,7 @@ def run_job(
         session: Where to talk.
         sources: As for :func:`impasto.jobs.prepare`.
         remarks: More notes, once the job has been prepared.
+        answer: Print the path.
     """
     if session.json and output.output == jobs.STDOUT:
         raise UsageError("--json and -o - both write to standard output", hint="name a file")
@@ -57,7 +65,7 @@ def run_job(
         progress.close()
     session.note(f"{clock(finished.seconds)} in all")
     show_tables(finished.tables, session, aside=output.output == jobs.STDOUT)
-    if output.output != jobs.STDOUT:
+    if answer and output.output != jobs.STDOUT:
         session.answer(str(finished.path), _summary(finished, progress))
     return finished
 
@@ -160,4 +168,5 @@ def _more(finished: events.Finished) -> dict[str, Any]:
     """What only some verbs have: further files, findings."""
     path = str(finished.path)
     others = {k.strip("-"): str(jobs.other_path(path, k)) for k in finished.others}
-    return ({"others": others} if others else {}) | dict(finished.report)
+    pages = {"pages": list(finished.pages)} if finished.pages else {}
+    return ({"others": others} if others else {}) | pages | dict(finished.report)

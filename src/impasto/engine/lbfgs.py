@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from impasto.engine.store import IN_MEMORY, Store
+
 #: A pair whose cosine between displacement and change of gradient is not above this is dropped:
 #: the curvature it shows is rounding. Relative, so that the objective's scale does not matter.
 MIN_COSINE = 1e-7
@@ -29,13 +31,20 @@ class LBFGS(torch.optim.Optimizer):
         first: Root mean square, in the parameters' units, of the first step, whose length no
             curvature tells; 0 for torch's rule ``min(1, 1 / |g|_1)``, which for pictures is a
             step of nothing.
+        store: Where the pairs are kept, and gone through a piece at a time.
     """
 
     def __init__(
-        self, params: Iterable[Tensor], lr: float = 1.0, history: int = 20, first: float = 0.0
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1.0,
+        history: int = 20,
+        first: float = 0.0,
+        store: Store = IN_MEMORY,
     ) -> None:
         super().__init__(params, {"lr": lr, "history": history, "first": first})
         self._leaves: list[Tensor] = self.param_groups[0]["params"]
+        self._store = store
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor:  # type: ignore[override]
@@ -51,14 +60,15 @@ class LBFGS(torch.optim.Optimizer):
             raise TypeError("LBFGS needs a closure")
         with torch.enable_grad():
             loss = closure()
-        memory = self.state[self._leaves[0]]
-        gradient = _flat([_gradient(p) for p in self._leaves])
-        point = _flat(self._leaves)
+        memory, store = self.state[self._leaves[0]], self._store
+        gradient = store.joined([_gradient(p) for p in self._leaves])
+        point = store.joined(self._leaves)
         self._remember(memory, gradient, point)
         direction = self._direction(memory, gradient)
-        if not memory["s"] or float(direction @ gradient) >= 0:
+        if not memory["s"] or store.dot(direction, gradient) >= 0:
             memory["s"], memory["y"] = [], []
-            direction = -gradient * self._first_length(gradient)
+            direction = store.keep(gradient)
+            store.scale(direction, -self._first_length(gradient))
         self._move(direction, self.param_groups[0]["lr"])
         memory["gradient"], memory["point"] = gradient, point
         return loss
@@ -68,8 +78,10 @@ class LBFGS(torch.optim.Optimizer):
         memory.setdefault("y", [])
         if "gradient" not in memory:
             return
-        s, y = point - memory["point"], gradient - memory["gradient"]
-        if float(y @ s) > MIN_COSINE * float(y.norm()) * float(s.norm()):
+        dot = self._store.dot
+        s = self._store.difference(point, memory["point"])
+        y = self._store.difference(gradient, memory["gradient"])
+        if dot(y, s) > MIN_COSINE * (dot(y, y) * dot(s, s)) ** 0.5:
             memory["s"].append(s)
             memory["y"].append(y)
             del memory["s"][: -self.param_groups[0]["history"]]
@@ -77,37 +89,36 @@ class LBFGS(torch.optim.Optimizer):
 
     def _direction(self, memory: dict[str, Any], gradient: Tensor) -> Tensor:
         """The two-loop recursion: minus the inverse Hessian's estimate times the gradient."""
-        pairs = [(s, y, 1 / float(y @ s)) for s, y in zip(memory["s"], memory["y"], strict=True)]
-        q, factors = gradient.neg(), []
+        store = self._store
+        pairs = [(s, y, 1 / store.dot(y, s)) for s, y in zip(memory["s"], memory["y"], strict=True)]
+        q, factors = store.keep(gradient), []
+        store.scale(q, -1)
         for s, y, rho in reversed(pairs):
-            factors.append(rho * float(s @ q))
-            q.add_(y, alpha=-factors[-1])
+            factors.append(rho * store.dot(s, q))
+            store.add(q, y, -factors[-1])
         if pairs:
             s, y, rho = pairs[-1]
-            q.mul_(1 / (rho * float(y @ y)))
+            store.scale(q, 1 / (rho * store.dot(y, y)))
         for (s, y, rho), factor in zip(pairs, reversed(factors), strict=True):
-            q.add_(s, alpha=factor - rho * float(y @ q))
+            store.add(q, s, factor - rho * store.dot(y, q))
         return q
 
     def _first_length(self, gradient: Tensor) -> float:
         first = self.param_groups[0]["first"]
         if not first:
-            return min(1.0, 1.0 / max(float(gradient.abs().sum()), 1e-30))
+            absolute = sum(float(p.abs().sum()) for (p,) in self._store.pieces(gradient))
+            return min(1.0, 1.0 / max(absolute, 1e-30))
         length: float = first * gradient.numel() ** 0.5
-        return length / max(float(gradient.norm()), 1e-30)
+        norm: float = self._store.dot(gradient, gradient) ** 0.5
+        return length / max(norm, 1e-30)
 
     def _move(self, direction: Tensor, rate: float) -> None:
         offset = 0
         for leaf in self._leaves:
             part = direction[offset : offset + leaf.numel()]
-            leaf.add_(part.view_as(leaf), alpha=rate)
+            self._store.add(leaf.view(-1), part, rate)
             offset += leaf.numel()
 
 
 def _gradient(parameter: Tensor) -> Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-
-
-def _flat(tensors: list[Tensor]) -> Tensor:
-    """One vector, never sharing memory with what it was made from."""
-    return torch.cat([t.detach().reshape(-1) for t in tensors])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,11 +15,22 @@ from torch import Tensor
 from impasto.backbones import Backbone
 from impasto.engine.objective import IMAGE
 from impasto.engine.optimise import Optimiser
-from impasto.engine.tiles import Tiling
+from impasto.engine.store import LARGE
+from impasto.engine.tiles import Tiling, sections
 from impasto.errors import ResourceError
 
 #: Interpreter, torch and the default backbone's weights, in bytes.
 BASE = 600_000_000
+#: The same with the buffers of the kernels and what the allocator holds back, in a tiled run.
+TILED_BASE = 900_000_000
+#: Bytes per pixel of one picture.
+PLANE = 12
+#: Pictures that a job holds besides the optimiser's, whole and in tiles.
+PICTURES, TILED_PICTURES = 8, 4
+#: Copies of the layers that losses look at; of those that they need whole.
+COPIES, WHOLE_COPIES = 1.0, 4.0
+#: Bytes that the curvature pairs of L-BFGS may take, and how many there are at least.
+PAIRS, FEWEST = 16e9, 5
 #: Share of the free memory that a run may take.
 SHARE = 0.9
 #: Edge of the picture on which activations are measured, px.
@@ -34,19 +48,16 @@ def activation_bytes(backbone: Backbone, layers: Iterable[str]) -> float:
     if not wanted:
         return 0.0
     size = max(PROBE, backbone.min_size(wanted))
-    widest = 0.0
-    left = set(wanted)
-    for name, tap in backbone.table.items():
-        # One value per channel for the whole picture weighs nothing per pixel.
-        widest = max(widest, 4 * tap.channels / tap.stride**2 if tap.stride else 0.0)
-        left.discard(name)
-        if not left:
-            break
-    return _held_bytes(backbone, wanted, size) / size**2 + 2 * widest
+    weight = next(backbone.parameters())
+    probe = torch.zeros(1, 3, size, size, device=weight.device, dtype=weight.dtype)
+    held = _held_bytes(backbone, probe, lambda x: backbone.taps(x, wanted)) / size**2
+    order = list(backbone.table)
+    last = max(order.index(n) for n in wanted)
+    return held + 2 * _widest(backbone, order[: last + 1])
 
 
-def _held_bytes(backbone: Backbone, layers: Iterable[str], size: int) -> int:
-    """Bytes that autograd keeps for a picture of ``size`` x ``size``, weights not counted."""
+def _held_bytes(backbone: Backbone, probe: Tensor, run: Callable[[Tensor], Any]) -> int:
+    """Bytes that autograd keeps when ``run`` is given ``probe``, weights not counted."""
     weights = {p.untyped_storage().data_ptr() for p in backbone.parameters()}
     held: dict[int, int] = {}
 
@@ -56,46 +67,132 @@ def _held_bytes(backbone: Backbone, layers: Iterable[str], size: int) -> int:
             held[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    parameter = next(backbone.parameters())
-    picture = torch.zeros(1, 3, size, size, device=parameter.device, dtype=parameter.dtype)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-        taps = backbone.taps(picture.requires_grad_(), layers)
-    del taps
+        out = run(probe.requires_grad_())
+    del out
     return sum(held.values())
 
 
 def optimiser_bytes(optimiser: Optimiser) -> float:
     """Bytes per pixel of parameters, gradient and the optimiser's state."""
-    plane = 3 * 4
     states = {"adam": 2, "rmsprop": 1, "sgd": 0, "lbfgs": 2 * optimiser.history + 5}
     state = states[optimiser.name]
-    return plane * (4 + state + bool(optimiser.average))
+    return PLANE * (4 + state + bool(optimiser.average))
+
+
+def bounded(optimiser: Optimiser, pixels: int) -> Optimiser:
+    """``optimiser`` with as many curvature pairs as :data:`PAIRS` bytes hold, but a few at least.
+
+    A function of the picture's size alone, so that a resumed run goes the same way on any machine.
+    """
+    fitting = max(FEWEST, int(PAIRS // (2 * PLANE * pixels)))
+    return replace(optimiser, history=min(optimiser.history, fitting))
 
 
 def estimate(backbone: Backbone, layers: Iterable[str], optimiser: Optimiser, pixels: int) -> float:
-    """Peak bytes of a run on a picture of ``pixels`` pixels, untiled."""
-    per_pixel = activation_bytes(backbone, layers) + optimiser_bytes(optimiser)
+    """Peak bytes of a run on a picture of ``pixels`` pixels, untiled.
+
+    Besides what the network and the optimiser hold, losses make copies of the layers that they
+    look at and of the picture, and the picture is held in several versions.
+    """
+    names = set(layers)
+    per_pixel = activation_bytes(backbone, names) + optimiser_bytes(optimiser)
+    per_pixel += COPIES * _bytes_of(backbone, names) + PICTURES * PLANE
     return BASE + per_pixel * pixels
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a tiled run takes at its peak, in bytes.
+
+    Attributes:
+        memory: Of the process.
+        scratch: Of files.
+    """
+
+    memory: float
+    scratch: float
 
 
 def estimate_tiled(
     backbone: Backbone,
-    layers: Sequence[str],
+    layers: Iterable[str],
     optimiser: Optimiser,
     size: tuple[int, int],
     tile: int,
-) -> float:
-    """Peak bytes of a run on a picture of ``size`` (height, width) in tiles of ``tile`` px.
+    *,
+    maps: Iterable[str] = (),
+    whole: Iterable[str] = (),
+    pictures: float = TILED_PICTURES,
+) -> Need:
+    """What a run on a picture of ``size`` (height, width) takes in tiles of ``tile`` px.
 
-    Activations of one tile with its halo; for the whole picture the optimiser's state and, while
-    targets are made, every layer's features.
+    Activations of one tile of the section that holds most; in files the optimiser's state, the
+    maps at the cuts with their gradients, and the layers that are wanted whole.
+
+    Args:
+        backbone: The network.
+        layers: Those of all terms.
+        optimiser: How pixels are moved.
+        size: With the margin.
+        tile: Edge of a tile of the first section.
+        maps: Layers whose target is a map, such as that of content.
+        whole: Layers of losses that are no sums over positions.
+        pictures: How many are held in memory.
     """
-    tiling = Tiling(backbone, tile, tuple(n for n in layers if n != IMAGE))
-    edge = tile + tiling.grid + 2 * tiling.halo
-    seen = min(edge, size[0]) * min(edge, size[1])
-    taps = [backbone.table[backbone.resolve(n)] for n in tiling.layers]
-    whole = sum(4 * tap.channels / tap.stride**2 for tap in taps) + optimiser_bytes(optimiser)
-    return BASE + activation_bytes(backbone, layers) * seen + whole * size[0] * size[1]
+    parts, pixels = sections(backbone, layers, tile), size[0] * size[1]
+    working = max(_tile_bytes(section, size) for section in parts)
+    cuts = sum(_bytes_of(backbone, [s.cut]) for s in parts if s.cut is not None)
+    whole_bytes = _bytes_of(backbone, whole)
+    filed = 2 * cuts + _bytes_of(backbone, maps) + 3 * whole_bytes + optimiser_bytes(optimiser)
+    held = pictures * PLANE + WHOLE_COPIES * whole_bytes
+    if optimiser.name != "lbfgs":  # torch's own keep their state in memory, and make copies
+        held += optimiser_bytes(optimiser)
+    # What is too small for a file stays in memory.
+    small = min(filed * pixels, 3.0 * LARGE)
+    return Need(TILED_BASE + working + small + held * pixels, filed * pixels)
+
+
+def _tile_bytes(section: Tiling, size: tuple[int, int]) -> float:
+    """Peak bytes of one tile of ``section``."""
+    cells = [-(-edge // section.scale) for edge in size]
+    seen = [max(s.last - s.first for s in section.spans(length)) for length in cells]
+    return _section_bytes(section) * seen[0] * seen[1]
+
+
+def _section_bytes(section: Tiling) -> float:
+    """Bytes per cell that a forward and backward pass through ``section`` holds."""
+    backbone, names = section.backbone, {*section.layers, section.cut} - {IMAGE, None}
+    if not names:
+        return 8.0 * PLANE
+    wanted = {backbone.resolve(n) for n in names if n is not None}
+    after = section.after
+    channels = 3 if after is None else backbone.table[after].channels
+    edge = PROBE if after is None else max(8, PROBE // 2)
+    weight = next(backbone.parameters())
+    probe = torch.zeros(1, channels, edge, edge, device=weight.device, dtype=weight.dtype)
+
+    def run(x: Tensor) -> dict[str, Tensor]:
+        return backbone.taps(x, wanted) if after is None else backbone.taps_after(after, x, wanted)
+
+    held = _held_bytes(backbone, probe, run) / edge**2
+    order = list(backbone.table)
+    first = 0 if after is None else order.index(after)
+    last = max(order.index(n) for n in wanted)
+    widest = _widest(backbone, order[first : last + 1]) * section.scale**2
+    copies = COPIES * _bytes_of(backbone, section.layers) * section.scale**2
+    return held + 3 * widest + copies
+
+
+def _bytes_of(backbone: Backbone, layers: Iterable[str | None]) -> float:
+    """Bytes per pixel of ``layers``."""
+    taps = [backbone.table[backbone.resolve(n)] for n in layers if n not in (None, IMAGE)]
+    # One value per channel for the whole picture weighs nothing per pixel.
+    return sum(4 * tap.channels / tap.stride**2 for tap in taps if tap.stride)
+
+
+def _widest(backbone: Backbone, layers: Iterable[str]) -> float:
+    return max((_bytes_of(backbone, [n]) for n in layers), default=0.0)
 
 
 def available(device: torch.device) -> float | None:
@@ -112,8 +209,14 @@ def available(device: torch.device) -> float | None:
     return free
 
 
+def resident() -> float:
+    """Bytes that this process holds now; 0 where the system does not say."""
+    used = _field(Path("/proc/self/status"), "VmRSS:")
+    return used or 0.0
+
+
 def check_fits(need: float, free: float | None, pixels: int, longest: int) -> None:
-    """Refuse a run that cannot fit.
+    """Refuse a run that cannot fit, whose need grows with its pixels.
 
     Args:
         need: Bytes it would take at its peak.
@@ -124,14 +227,33 @@ def check_fits(need: float, free: float | None, pixels: int, longest: int) -> No
     Raises:
         ResourceError: It does not fit; the hint names the largest size that does.
     """
-    if free is None or need <= SHARE * free:
-        return
-    per_pixel = (need - BASE) / pixels
-    fits = max(0.0, (SHARE * free - BASE) / per_pixel)
-    size = int(longest * (fits / pixels) ** 0.5) // 16 * 16
-    raise ResourceError(
+    if free is not None and need > SHARE * free:
+        per_pixel = (need - BASE) / pixels
+        raise too_large(
+            need, free, longest, lambda s: BASE + per_pixel * pixels * (s / longest) ** 2
+        )
+
+
+def too_large(
+    need: float, free: float, longest: int, need_at: Callable[[int], float], hint: str = ""
+) -> ResourceError:
+    """The refusal of a run that does not fit.
+
+    Args:
+        need: Bytes it would take.
+        free: Bytes there are.
+        longest: Longest side of the picture, px.
+        need_at: From a longest side to the bytes that it would take.
+        hint: What else would help.
+    """
+    sizes = range(longest // 16 * 16, 31, -16)
+    # The need grows with the size, so the first that fits can be found by halving.
+    at = bisect.bisect_left(sizes, True, key=lambda size: need_at(size) <= SHARE * free)
+    ways = [hint] if hint else []
+    ways += [f"--size {sizes[at]} fits"] if at < len(sizes) else []
+    return ResourceError(
         f"this needs about {need / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free",
-        hint=f"--size {size} fits" if size >= 32 else "close other programs",
+        hint="; ".join(ways) or "close other programs",
     )
 
 

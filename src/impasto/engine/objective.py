@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -83,6 +83,17 @@ class Eyes(Protocol):
         """As :meth:`impasto.backbones.Backbone.min_size`."""
 
 
+@runtime_checkable
+class Gatherer(Protocol):
+    """Eyes that never see a picture's features whole and make targets themselves."""
+
+    def sizes(self, size: tuple[int, int], layers: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Height and width of ``layers`` for a picture of ``size``."""
+
+    def targets(self, term: Term, image: Tensor, weight: Tensor | None) -> dict[str, Target]:
+        """As :func:`whole_targets`."""
+
+
 def features_of(backbone: Eyes, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
     """The taps of ``image`` at ``layers``, among which may be :data:`IMAGE`."""
     taps = backbone.taps(image, [n for n in layers if n != IMAGE])
@@ -118,7 +129,12 @@ def goal_for(
     for image, part, weight in rows:
         views = _views(term.loss, image, weight, need)
         for view, where in views:
-            for key, target in _targets(term, backbone, view, where).items():
+            made = (
+                backbone.targets(term, view, where)
+                if isinstance(backbone, Gatherer)
+                else whole_targets(term, backbone, view, where)
+            )
+            for key, target in made.items():
                 found.setdefault(key, []).append(target)
         shares += [part / len(views)] * len(views)
     targets = {key: _blended(term.loss, each, shares) for key, each in found.items()}
@@ -135,7 +151,9 @@ def _views(
     return large or [(image, weight)]
 
 
-def _targets(term: Term, backbone: Eyes, image: Tensor, weight: Tensor | None) -> dict[str, Target]:
+def whole_targets(
+    term: Term, backbone: Eyes, image: Tensor, weight: Tensor | None
+) -> dict[str, Target]:
     """The targets of one picture, per layer or one at :data:`JOINT`."""
     features = features_of(backbone, image, term.layers)
 
@@ -227,7 +245,7 @@ class Objective:
         """
         features = features_of(self.backbone, image, self.layers)
         if self._to_learn:
-            self.goals = [_learnt(goal, features) for goal in self.goals]
+            self.goals = [learnt(goal, features) for goal in self.goals]
             self._to_learn = False
         values: dict[str, Tensor] = {}
         for goal in self.goals:
@@ -255,7 +273,7 @@ class Objective:
         return torch.stack(parts).sum()
 
 
-def _learnt(goal: Goal, features: dict[str, Tensor]) -> Goal:
+def learnt(goal: Goal, features: dict[str, Tensor]) -> Goal:
     """The goal after its critic, if it is one, has seen ``features``."""
     loss = goal.term.loss
     if not isinstance(loss, Critic):

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from impasto.engine.store import IN_MEMORY, Store
 from impasto.images.resize import resize
 
 
@@ -66,13 +67,15 @@ class PlainPixels:
     Args:
         image: (B, 3, H, W) sRGB; copied.
         clamp: Whether :meth:`project` clamps to [0, 1].
+        store: Where the parameter is.
     """
 
-    def __init__(self, image: Tensor, *, clamp: bool = True) -> None:
+    def __init__(self, image: Tensor, *, clamp: bool = True, store: Store = IN_MEMORY) -> None:
         # Contiguous, since L-BFGS flattens gradients with view().
-        self.image = image.detach().clone(memory_format=torch.contiguous_format)
+        self.image = store.keep(image)
         self.image.requires_grad_(True)
         self.clamp = clamp
+        self.store = store
 
     def parameters(self) -> list[Tensor]:
         """One tensor, (B, 3, H, W)."""
@@ -86,11 +89,13 @@ class PlainPixels:
     def project(self) -> None:
         """Clamp to [0, 1] in place, if this is the clamped kind."""
         if self.clamp:
-            self.image.clamp_(0, 1)
+            for (piece,) in self.store.pieces(self.image.view(-1)):
+                piece.clamp_(0, 1)
 
     def resized(self, height: int, width: int) -> PlainPixels:
         """Resampled with an antialiased filter."""
-        return PlainPixels(resize(self.image.detach(), (height, width)), clamp=self.clamp)
+        image = resize(self.image.detach(), (height, width))
+        return PlainPixels(image, clamp=self.clamp, store=self.store)
 
 
 class LaplacianPixels:

@@ -1,34 +1,28 @@
-"""The same objective and the same gradient, a tile at a time.
+"""A network seen a tile at a time: where tiles lie, and what each must see.
 
-A loss that sees the picture only through sums over positions (:class:`impasto.losses.SumLoss`)
-can be evaluated without holding the whole picture's features: one pass over the tiles adds up the
-sums; the objective is differentiated with respect to them; a second pass runs each tile again and
-pushes its share of the gradient back. Each tile is seen with a halo as wide as the deepest layer
-can see, and begins on the coarsest layer's grid, so nothing is approximated.
-
-Cost: two forward passes and one backward pass, over tiles that are larger by their halos. Memory:
-activations of one tile, and the whole picture's features only where they are a target (content).
+A network is divided at its *cuts*, the places where it becomes coarser, into sections. Within a
+section a tile needs a halo of a few of the section's own cells; the maps at the cuts are small
+and are put together whole. So the halo of the first blocks is 8 px for a VGG, where a tile that
+went down to ``relu5_1`` in one go would need 80 on each side.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone
-from impasto.engine.objective import IMAGE, Goal, Objective
+from impasto.engine.objective import IMAGE
 from impasto.errors import UsageError
-from impasto.losses import SumLoss, Target
 
 
 @dataclass(frozen=True)
 class Span:
-    """A tile along one axis: the pixels it is for, and those it must see."""
+    """A tile along one axis, in cells: those it is for, and those it must see."""
 
     start: int
     stop: int
@@ -39,7 +33,7 @@ class Span:
         """The tile's own positions among the features of what it sees.
 
         Args:
-            stride: Of the layer.
+            stride: Of the layer, in cells.
             length: Positions there are.
         """
         begin = (self.start - self.first) // stride
@@ -47,18 +41,29 @@ class Span:
         return slice(begin, end)
 
     def overall(self, stride: int, count: int) -> slice:
-        """Its ``count`` own positions among the features of the whole picture."""
+        """Its ``count`` own positions among the features of the whole."""
         return slice(self.start // stride, self.start // stride + count)
+
+    @property
+    def seen(self) -> slice:
+        """The cells that it must see."""
+        return slice(self.first, self.last)
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How a backbone's layers are seen in tiles of ``size`` px.
+    """How a section of a backbone is seen in tiles.
+
+    Its cells are the pixels of the picture, or the positions of the layer ``after``.
 
     Attributes:
         backbone: The network.
-        size: Edge of a tile without halo, px; rounded up to the coarsest layer's grid.
-        layers: The layers that will be asked for.
+        size: Edge of a tile without halo, px of the picture; rounded up to the coarsest layer's
+            grid.
+        layers: The layers that will be asked for; :data:`IMAGE` among them is the picture.
+        after: Where the section begins, one of the backbone's cuts; None at the picture.
+        cut: Where it ends and the next begins; None for the last.
+        slack: Pixels of the picture to the right and below that a loss on it needs.
 
     Raises:
         UsageError: A layer sees the whole picture, or pads in a way that depends on its size.
@@ -67,35 +72,55 @@ class Tiling:
     backbone: Backbone
     size: int
     layers: tuple[str, ...]
+    after: str | None = None
+    cut: str | None = None
+    slack: int = 0
 
     def __post_init__(self) -> None:
         """Check the layers."""
-        for layer in self.layers:
+        for layer in self._deep:
             if self.backbone.table[self.backbone.resolve(layer)].reach is None:
                 raise UsageError(
                     f"{layer} of {self.backbone.name} cannot be seen in tiles", hint="--tile off"
                 )
 
     @property
+    def _deep(self) -> list[str]:
+        cut = () if self.cut is None else (self.cut,)
+        return [n for n in dict.fromkeys((*self.layers, *cut)) if n != IMAGE]
+
+    @property
+    def scale(self) -> int:
+        """Edge of a cell, px."""
+        return 1 if self.after is None else self.backbone.table[self.after].stride
+
+    @property
     def grid(self) -> int:
-        """Pixels between the places where a tile may begin."""
-        return max((self.stride(n) for n in self.layers), default=1)
+        """Cells between the places where a tile may begin."""
+        return max((self.stride(n) for n in self._deep), default=1)
 
     @property
     def halo(self) -> int:
-        """Pixels that a tile sees on each side beyond its own, a multiple of :attr:`grid`."""
-        widest = 0
-        for layer in self.layers:
-            widest = max(widest, *(self.backbone.table[self.backbone.resolve(layer)].reach or ()))
+        """Cells that a tile sees on each side beyond its own, a multiple of :attr:`grid`."""
+        widest = max([self.slack, *(self._reach(n) for n in self._deep)])
         return -(-widest // self.grid) * self.grid
 
     def stride(self, layer: str) -> int:
-        """Input pixels per position of ``layer``."""
-        return self.backbone.table[self.backbone.resolve(layer)].stride
+        """Cells per position of ``layer``."""
+        if layer == IMAGE:
+            return 1
+        return self.backbone.table[self.backbone.resolve(layer)].stride // self.scale
+
+    def _reach(self, layer: str) -> int:
+        """Cells that a position of ``layer`` sees beyond its own, on the worse side."""
+        begin = (0, 0) if self.after is None else self.backbone.table[self.after].reach
+        end = self.backbone.table[self.backbone.resolve(layer)].reach
+        pairs = zip(begin or (0, 0), end or (0, 0), strict=True)
+        return max(-(-(b - a) // self.scale) for a, b in pairs)
 
     def spans(self, length: int) -> list[Span]:
-        """The tiles along an axis of ``length`` px; the last takes a rest below one grid cell."""
-        step = -(-self.size // self.grid) * self.grid
+        """The tiles along an axis of ``length`` cells; the last takes a rest below the grid."""
+        step = max(1, -(-self.size // (self.scale * self.grid))) * self.grid
         starts = list(range(0, max(1, length - self.grid + 1), step))
         stops = [*starts[1:], length]
         return [
@@ -104,14 +129,23 @@ class Tiling:
         ]
 
     def tiles(self, height: int, width: int) -> Iterator[tuple[Span, Span]]:
-        """All tiles of a picture, row by row."""
+        """All tiles of a map, row by row."""
         for down in self.spans(height):
             for across in self.spans(width):
                 yield down, across
 
-    def features(self, image: Tensor, down: Span, across: Span) -> dict[str, Tensor]:
-        """The tile's own positions of every layer, (B, C, h, w), differentiable."""
-        taps = self.backbone.taps(image, self.layers)
+    def features(self, seen: Tensor, down: Span, across: Span) -> dict[str, Tensor]:
+        """The tile's own positions of every layer and of the cut, (B, C, h, w), differentiable.
+
+        Args:
+            seen: What the tile sees, of the picture or of the layer :attr:`after`.
+            down: Its place.
+            across: Its place.
+        """
+        if self.after is None:
+            taps = self.backbone.taps(seen, self._deep)
+        else:
+            taps = self.backbone.taps_after(self.after, seen, self._deep)
         return {
             n: t[
                 ...,
@@ -122,163 +156,51 @@ class Tiling:
         }
 
 
-class TiledTaps:
-    """Stands in for a backbone where targets are made: whole features, computed in tiles.
+def sections(
+    backbone: Backbone, layers: Iterable[str], size: int, slack: int = 0
+) -> tuple[Tiling, ...]:
+    """The network down to the deepest of ``layers``, divided at its cuts.
+
+    Tiles of deeper sections are larger, as the root of their cells: what they hold of a pixel
+    falls with the cell's area, and their halos grow with its edge.
 
     Args:
         backbone: The network.
-        size: Edge of a tile, px.
-    """
-
-    def __init__(self, backbone: Backbone, size: int) -> None:
-        self.backbone = backbone
-        self.size = size
-
-    def min_size(self, layers: Iterable[str]) -> int:
-        """As the backbone's."""
-        return self.backbone.min_size(layers)
-
-    @torch.no_grad()
-    def taps(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """As the backbone's, without gradient."""
-        tiling = Tiling(self.backbone, self.size, tuple(layers))
-        rows: dict[str, list[Tensor]] = {n: [] for n in tiling.layers}
-        for down in tiling.spans(x.shape[-2]):
-            row: dict[str, list[Tensor]] = {n: [] for n in tiling.layers}
-            for across in tiling.spans(x.shape[-1]):
-                seen = x[..., down.first : down.last, across.first : across.last]
-                for layer, part in tiling.features(seen, down, across).items():
-                    row[layer].append(part)
-            for layer, parts in row.items():
-                rows[layer].append(torch.cat(parts, -1))
-        return {layer: torch.cat(parts, -2) for layer, parts in rows.items()}
-
-
-@dataclass(frozen=True)
-class Part:
-    """One loss on one layer, with its factor in the objective and the term it belongs to."""
-
-    name: str
-    loss: SumLoss
-    layer: str
-    target: Target
-    weight: Tensor | None
-    factor: float
-
-    def sums(self, features: Tensor, down: slice, across: slice) -> Target:
-        """The loss's sums over a tile; the slices are its place in the whole."""
-        target = self.target
-        if self.loss.aligned:
-            target = tuple(t[..., down, across] for t in target)
-        weight = None if self.weight is None else self.weight[..., down, across]
-        return self.loss.sums(features, target, weight)
-
-
-class TiledObjective(Objective):
-    """As :class:`Objective`, with values and gradients computed in tiles.
-
-    Terms on the picture itself are computed whole: they need no features.
-
-    Args:
-        backbone: Whose features are compared.
-        goals: What is wanted of them.
-        size: Edge of a tile without halo, px.
+        layers: The layers that will be asked for, perhaps with :data:`IMAGE`.
+        size: Edge of a tile of the first section, px.
+        slack: See :class:`Tiling`.
 
     Raises:
-        UsageError: A loss is not a sum over positions, or a layer cannot be seen in tiles.
+        UsageError: A layer cannot be seen in tiles.
     """
-
-    def __init__(self, backbone: Backbone, goals: Sequence[Goal], size: int) -> None:
-        super().__init__(backbone, goals)
-        self.parts = [part for goal in self.goals for part in _parts(goal)]
-        deep = dict.fromkeys(p.layer for p in self.parts if p.layer != IMAGE)
-        self.tiling = Tiling(backbone, size, tuple(deep))
-
-    def __call__(self, image: Tensor) -> dict[str, Tensor]:
-        """Weighted value of each term, by name."""
-        deep = [p for p in self.parts if p.layer != IMAGE]
-        found = dict(zip(map(id, deep), _Tiled.apply(image, self.tiling, deep), strict=True))  # type: ignore[no-untyped-call]
-        values: dict[str, Tensor] = {}
-        for part in self.parts:
-            value = found[id(part)] if part.layer != IMAGE else _whole(part, image)
-            value = value * part.factor
-            values[part.name] = values[part.name] + value if part.name in values else value
-        return values
+    names = list(dict.fromkeys(layers))
+    place = {name: i for i, name in enumerate(backbone.table)}
+    depth = {n: place[backbone.resolve(n)] for n in names if n != IMAGE} | {IMAGE: -1}
+    deepest = max((depth[n] for n in names), default=-1)
+    cuts = [c for c in backbone.cuts if place[c] < deepest]
+    found = []
+    for after, cut in pairwise([None, *cuts, None]):
+        low = -2 if after is None else place[after]
+        high = deepest if cut is None else place[cut]
+        mine = tuple(n for n in names if low < depth[n] <= high)
+        scale = 1 if after is None else backbone.table[after].stride
+        found.append(Tiling(backbone, round(size * scale**0.5), mine, after, cut, slack))
+        slack = 0
+    return tuple(found)
 
 
-def _parts(goal: Goal) -> Iterator[Part]:
-    loss = goal.term.loss
-    if not isinstance(loss, SumLoss):
-        raise UsageError(
-            f"term {goal.term.name}: {type(loss).__name__} is no sum over positions and cannot be "
-            "computed in tiles",
-            hint="--tile off",
-        )
-    for layer, share in goal.term.shares().items():
-        factor = share * goal.share * goal.term.weight
-        target, weight = goal.targets[layer], goal.maps.get(layer)
-        yield Part(goal.term.name, loss, layer, target, weight, factor)
+@torch.no_grad()
+def layer_sizes(
+    backbone: Backbone, size: tuple[int, int], layers: Iterable[str]
+) -> dict[str, tuple[int, int]]:
+    """Height and width of ``layers`` for a picture of ``size``.
 
-
-def _whole(part: Part, image: Tensor) -> Tensor:
-    return part.loss(image, part.target, part.weight)
-
-
-def _tile_sums(
-    image: Tensor, tiling: Tiling, parts: Sequence[Part], down: Span, across: Span
-) -> list[Target]:
-    """The sums of each part over one tile; ``image`` is what the tile sees."""
-    features = tiling.features(image, down, across)
-    found: list[Target] = []
-    for part in parts:
-        own, stride = features[part.layer], tiling.stride(part.layer)
-        rows, columns = own.shape[-2:]
-        place = down.overall(stride, rows), across.overall(stride, columns)
-        found.append(part.sums(own, *place))
-    return found
-
-
-def _values(parts: Sequence[Part], flat: Iterable[Tensor], counts: Sequence[int]) -> list[Tensor]:
-    """The value of each part, given the sums of all in a row."""
-    rest = iter(flat)
-    return [
-        part.loss.value(tuple(itertools.islice(rest, count)), part.target)
-        for part, count in zip(parts, counts, strict=True)
-    ]
-
-
-class _Tiled(torch.autograd.Function):
-    """Values of the parts; the backward pass is the second pass over the tiles."""
-
-    @staticmethod
-    def forward(ctx: Any, image: Tensor, tiling: Tiling, parts: list[Part]) -> tuple[Tensor, ...]:
-        total: list[Tensor] = []
-        counts: list[int] = []
-        for down, across in tiling.tiles(*image.shape[-2:]):
-            seen = image[..., down.first : down.last, across.first : across.last]
-            sums = _tile_sums(seen, tiling, parts, down, across)
-            counts = [len(of_part) for of_part in sums]
-            flat = list(itertools.chain(*sums))
-            total = [a + b for a, b in zip(total, flat, strict=True)] if total else flat
-        ctx.save_for_backward(image, *total)
-        ctx.tiling, ctx.parts, ctx.counts = tiling, parts, counts
-        return tuple(_values(parts, total, counts))
-
-    @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, None]:
-        image, *total = ctx.saved_tensors
-        with torch.enable_grad():
-            leaves = [t.detach().requires_grad_(True) for t in total]
-            values = _values(ctx.parts, leaves, ctx.counts)
-            pulls = torch.autograd.grad(values, leaves, slopes, allow_unused=True)
-        result = torch.zeros_like(image)
-        for down, across in ctx.tiling.tiles(*image.shape[-2:]):
-            place = (..., slice(down.first, down.last), slice(across.first, across.last))
-            with torch.enable_grad():
-                seen = image[place].detach().requires_grad_(True)
-                flat = itertools.chain(*_tile_sums(seen, ctx.tiling, ctx.parts, down, across))
-            pairs = [(a, b) for a, b in zip(flat, pulls, strict=True) if b is not None]
-            pairs = [(a, b) for a, b in pairs if a.requires_grad]
-            (slope,) = torch.autograd.grad([a for a, _ in pairs], seen, [b for _, b in pairs])
-            result[place] += slope
-        return result, None, None
+    Found on two strips, one as high and one as wide as the picture, since the number of positions
+    along an axis depends on that axis alone.
+    """
+    names = [n for n in layers if n != IMAGE]
+    thin, weight = backbone.min_size(names), next(backbone.parameters())
+    tall = backbone.taps(weight.new_zeros(1, 3, size[0], min(thin, size[1])), names)
+    wide = backbone.taps(weight.new_zeros(1, 3, min(thin, size[0]), size[1]), names)
+    found = {n: (tall[n].shape[-2], wide[n].shape[-1]) for n in names}
+    return found | ({IMAGE: size} if IMAGE in set(layers) else {})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from impasto.images.metadata import read_metadata
 from impasto.images.model import FloatArray, Limits, Picture, Source
 from impasto.images.reading import load
-from impasto.images.writing import Saved, check_writable, save
+from impasto.images.writing import Saved, check_writable, save, save_bytes
 
 if TYPE_CHECKING:
     from impasto.images.resize import fit_size, resize_map
@@ -40,6 +40,7 @@ __all__ = [
     "read_metadata",
     "resize_map",
     "save",
+    "save_bytes",
     "to_tensor",
 ]
 

@@ -106,6 +106,23 @@ def save(
     return Saved(Path(path), sidecar, kind, len(encoded.data), encoded.notes)
 
 
+def save_bytes(data: bytes, path: str | Path, *, force: bool = False) -> None:
+    """Write a file that is no picture, whole or not at all.
+
+    Args:
+        data: All of it.
+        path: Where to.
+        force: Replace an existing file.
+
+    Raises:
+        UsageError: The file exists, or cannot stand there.
+        ResourceError: The disk is full.
+        ImpastoError: Writing failed.
+    """
+    _check_target(Path(path), force=force)
+    _commit(Path(os.path.realpath(path)), data, force=force)
+
+
 def check_writable(path: str | Path, *, force: bool = False, format: str | None = None) -> str:
     """Find out before the work whether its result can be written; writes nothing.
 

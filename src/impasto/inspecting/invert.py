@@ -103,7 +103,7 @@ class Inverter:
             run = self._begin(index)
             yield ScaleStarted(index, len(self.scales), scale.height, scale.width, scale.steps)
             for step in run.steps():
-                yield Step(index, step.index, scale.steps, step.terms, self.image)
+                yield Step(index, step.index, scale.steps, step.terms, self.image, note=step.note)
 
     def image(self) -> Tensor:
         """The picture so far, (1, 3, H, W) in [0, 1], at the size of the scale."""

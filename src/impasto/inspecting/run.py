@@ -6,7 +6,6 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -25,12 +24,12 @@ from impasto.inspecting.invert import OPTIMISER, Inverter, Plan, tv_weight
 from impasto.inspecting.layers import chosen_layers
 from impasto.inspecting.measure import check_size, classify, look
 from impasto.inspecting.report import as_json, as_tables
-from impasto.inspecting.sheet import Findings, Inversion, draw_sheet
+from impasto.inspecting.sheet import Findings, Inversion, draw_sheet, shown_name
 from impasto.specs import InspectSpec
 from impasto.specs.inspect import NONE
 
-#: What the sheet calls a picture that is no file.
-NAMELESS = "a picture"
+#: Longest side at which the network sees a picture unless told otherwise, px.
+SIZE = 512
 #: Copies of the largest activation that exist at one time while it is looked at.
 COPIES = 5
 
@@ -66,7 +65,7 @@ class Inspection:
         self.layers = chosen_layers(self.backbone, spec.layers)
         self.classifier = self._classifier(classifier)
         self._photo = to_tensor(picture, self.device)
-        self.size = fit_size(picture.height, picture.width, spec.size)
+        self.size = fit_size(picture.height, picture.width, spec.size or SIZE)
         check_size(self.backbone, self.layers, self.size)
         self._check_memory()
         self.inverter = self._inverter()
@@ -207,9 +206,3 @@ class Inspection:
         )
         need = memory.BASE + COPIES * widest * height * width
         memory.check_fits(need, memory.available(self.device), height * width, max(self.size))
-
-
-def shown_name(name: str) -> str:
-    """The file's name without its folder: a sheet is shown to others."""
-    nameless = name == "-" or name.startswith("<")
-    return NAMELESS if nameless else PurePath(name).name or NAMELESS

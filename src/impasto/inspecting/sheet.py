@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import PurePath
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,8 @@ from impasto.inspecting.measure import ClassGuess, FeatureMap, LayerView
 
 FloatArray = npt.NDArray[np.float32]
 
+#: What the sheet calls a picture that is no file.
+NAMELESS = "a picture"
 #: Of the sheet, px.
 WIDTH, MARGIN = 1600, 64
 INNER = WIDTH - 2 * MARGIN
@@ -333,6 +336,12 @@ def closing(found: Findings) -> Image.Image:
         write(draw, (480, 34 + 20 * i), line, 14, MUTED)
     write(draw, (INNER, 34), f"impasto {__version__}", 14, MUTED, right=True)
     return part
+
+
+def shown_name(name: str) -> str:
+    """The file's name without its folder: a sheet is shown to others."""
+    nameless = name == "-" or name.startswith("<")
+    return NAMELESS if nameless else PurePath(name).name or NAMELESS
 
 
 def percent(share: float) -> str:

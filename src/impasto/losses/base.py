@@ -119,7 +119,8 @@ class SumLoss(Loss):
     """A loss that sees the picture only through sums over positions.
 
     Such a loss can be evaluated exactly tile by tile: add up :meth:`sums` over the tiles, then
-    apply :meth:`value` once. Subclasses write those two and :meth:`target`.
+    apply :meth:`value` once. Subclasses write those two, :meth:`target`, and :meth:`gathered`
+    where the target is no map.
     """
 
     #: Whether the target is a map over the picture's positions, of which a tile needs its part.
@@ -136,6 +137,16 @@ class SumLoss(Loss):
     @abstractmethod
     def value(self, sums: Target, target: Target) -> Tensor:
         """The loss, a scalar, from the sums over all positions."""
+
+    def gathered(self, sums: Target, around: Target) -> Target:
+        """The target of a whole picture, from its sums.
+
+        Args:
+            sums: Over all positions of the picture, taken against ``around``.
+            around: The target of any part of it.
+        """
+        del sums, around
+        raise TypeError(f"the target of {type(self).__name__} is a map, made part by part")
 
     def __call__(self, features: Tensor, target: Target, weight: Tensor | None = None) -> Tensor:
         """The loss of ``features`` against ``target``, a scalar."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from impasto import native
 from impasto.losses.base import LOSSES, SumLoss, Target, relative, total_weight
 
 
@@ -20,9 +21,10 @@ def gram_sum(features: Tensor, weight: Tensor | None = None) -> Tensor:
     Returns:
         (B, C, C), symmetric.
     """
+    if weight is None:
+        return native.gram(features)
     flat = features.flatten(2)  # (B, C, H*W)
-    other = flat if weight is None else flat * weight.to(flat).flatten(2)
-    return flat @ other.mT
+    return flat @ (flat * weight.to(flat).flatten(2)).mT
 
 
 @LOSSES.register("gram")
@@ -77,6 +79,11 @@ class Gram(SumLoss):
         """Gram sum (B, C, C) and number of positions, (B,) or (1,)."""
         del target
         return gram_sum(features, weight), total_weight(features, weight)
+
+    def gathered(self, sums: Target, around: Target) -> Target:
+        """The Gram matrix per position."""
+        del around
+        return (sums[0] / sums[1].clamp_min(1e-12).view(-1, 1, 1),)
 
     def value(self, sums: Target, target: Target) -> Tensor:
         """See the tables of the class."""

@@ -109,6 +109,14 @@ class MeanStd(SumLoss):
         count = total_weight(features, weight)
         return weighted.sum(dim=(2, 3)), (weighted * centred).sum(dim=(2, 3)), count
 
+    def gathered(self, sums: Target, around: Target) -> Target:
+        """Mean and spread."""
+        first, second, count = sums
+        count = count.clamp_min(1e-12).view(-1, 1)
+        offset = first / count
+        variance = (second / count - offset.square()).clamp_min(0)
+        return around[0] + offset, self._spread(variance)
+
     def value(self, sums: Target, target: Target) -> Tensor:
         """See the table of the class."""
         first, second, count = sums
@@ -170,6 +178,11 @@ class MeanCovariance(SumLoss):
     def sums(self, features: Tensor, target: Target, weight: Tensor | None = None) -> Target:
         """Moment sums around the target's mean, (B, C) and (B, C, C), and the count."""
         return moment_sums(features, target[0], weight)
+
+    def gathered(self, sums: Target, around: Target) -> Target:
+        """Mean and covariance."""
+        offset, covariance = settle(sums)
+        return around[0] + offset, covariance
 
     def value(self, sums: Target, target: Target) -> Tensor:
         """See the table of the class."""

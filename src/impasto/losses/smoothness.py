@@ -6,10 +6,22 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.errors import UsageError
 from impasto.losses.base import LOSSES, SumLoss, Target, option, total_weight
+
+_INNER, _NEXT, _LATER, _EARLIER = slice(1, -1), slice(2, None), slice(1, None), slice(None, -1)
+#: Pairs of neighbours in a picture with one more pixel on every side, as indices of all of them.
+_STRAIGHT = (
+    ((..., _INNER, _INNER), (..., _INNER, _NEXT)),
+    ((..., _INNER, _INNER), (..., _NEXT, _INNER)),
+)
+_OBLIQUE = (
+    ((..., _EARLIER, _EARLIER), (..., _LATER, _LATER)),
+    ((..., _EARLIER, _LATER), (..., _LATER, _EARLIER)),
+)
 
 
 @LOSSES.register("tv")
@@ -22,13 +34,17 @@ class TotalVariation(SumLoss):
     =========== ============================================ ================================
     anisotropic ``sum |dx|^power + sum |dy|^power``          every pair of neighbours
     isotropic   ``sum (dx^2 + dy^2 + eps)^(power/2) - c``    where both neighbours exist
+    nine-point  ``2/3 sum |dx|^power + 2/3 sum |dy|^power    and both diagonals d, d'; the picture
+                + 1/6 sum |d|^power + 1/6 sum |d'|^power``   goes on outside as at its edge
     =========== ============================================ ================================
 
     with ``c = eps^(power/2)``, so that a flat picture has 0. The sums are scaled by ``scale``:
 
     ====== ==================================================================
     mean   each sum over its own number of pairs and channels
-    pixels over N M, channels and positions (Crowson's style-transfer-pytorch)
+    pixels over N M, channels and positions; the diagonals of "nine-point" over N times
+           their number. With "nine-point" and power 2 it is the term of K. Crowson's
+           style-transfer-pytorch
     sum    as they are (Mahendran & Vedaldi 2015; TensorFlow's total_variation)
     half   half the sums: "isotropic" with power 2 and eps 0 is the term whose
            gradient jcjohnson's neural-style adds
@@ -55,7 +71,7 @@ class TotalVariation(SumLoss):
     targetless: ClassVar[bool] = True
     halo: ClassVar[int] = 1
     power: float = option(2.0, least=1)
-    form: Literal["anisotropic", "isotropic"] = "anisotropic"
+    form: Literal["anisotropic", "isotropic", "nine-point"] = "anisotropic"
     scale: Literal["mean", "pixels", "sum", "half"] = "mean"
     eps: float = option(1e-8, least=0)
 
@@ -73,6 +89,8 @@ class TotalVariation(SumLoss):
     def sums(self, features: Tensor, target: Target, weight: Tensor | None = None) -> Target:
         """Sums of both kinds of pairs (B,), their weights, and the weight of all entries."""
         del target
+        if self.form == "nine-point":
+            return self._nine(features, weight)
         across, down = features.diff(dim=-1), features.diff(dim=-2)
         weights = torch.ones_like(features[:1, :1]) if weight is None else weight.to(features)
         by_across = weights[..., 1:] * weights[..., :-1]
@@ -93,11 +111,33 @@ class TotalVariation(SumLoss):
             total_weight(features, weight) * channels,
         )
 
+    def gathered(self, sums: Target, around: Target) -> Target:
+        """Nothing, as :meth:`target`."""
+        del sums, around
+        return ()
+
+    def _nine(self, features: Tensor, weight: Tensor | None) -> Target:
+        """The pairs along rows and columns, those along diagonals, and their weights."""
+        channels = features.shape[1]
+        weights = torch.ones_like(features[:1, :1]) if weight is None else weight.to(features)
+        image, around = (F.pad(t, (1, 1, 1, 1), mode="replicate") for t in (features, weights))
+        entries = weights.sum(dim=(1, 2, 3)) * channels
+        straight, oblique = features.new_zeros(()), features.new_zeros(())
+        counted = entries.new_zeros(())
+        for here, there in _STRAIGHT:
+            pairs = _power((image[there] - image[here]).abs(), self.power)
+            straight = straight + (pairs * around[there] * around[here]).sum(dim=(1, 2, 3))
+        for here, there in _OBLIQUE:
+            pairs, both = (image[there] - image[here]).abs(), around[there] * around[here]
+            oblique = oblique + (_power(pairs, self.power) * both).sum(dim=(1, 2, 3))
+            counted = counted + both.sum(dim=(1, 2, 3)) * channels / 2
+        return straight * 2 / 3, oblique / 6, entries, counted, entries
+
     def value(self, sums: Target, target: Target) -> Tensor:
         """See the tables of the class."""
         del target
         across, down, n_across, n_down, entries = sums
-        if self.scale == "mean":
+        if self.scale == "mean" or (self.scale == "pixels" and self.form == "nine-point"):
             return (across / n_across.clamp_min(1e-12) + down / n_down.clamp_min(1e-12)).mean()
         if self.scale == "pixels":
             return ((across + down) / entries.clamp_min(1e-12)).mean()
@@ -161,6 +201,11 @@ class Range(SumLoss):
         if weight is not None:
             size = size * weight.to(size)
         return size.sum(dim=(1, 2, 3)), total_weight(features, weight) * features.shape[1]
+
+    def gathered(self, sums: Target, around: Target) -> Target:
+        """Nothing, as :meth:`target`."""
+        del sums, around
+        return ()
 
     def value(self, sums: Target, target: Target) -> Tensor:
         """Mean over entries."""

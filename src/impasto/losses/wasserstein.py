@@ -112,6 +112,11 @@ class Wasserstein(SumLoss):
         """Moment sums around the target's mean, (B, C) and (B, C, C), and the count."""
         return moment_sums(features, target[0], weight)
 
+    def gathered(self, sums: Target, around: Target) -> Target:
+        """Mean, covariance and its root."""
+        offset, covariance = settle((wide(sums[0]), wide(sums[1]), wide(sums[2])))
+        return self._rooted(wide(around[0]) + offset, covariance)
+
     def value(self, sums: Target, target: Target) -> Tensor:
         """See the table of the class."""
         offset, covariance = settle((wide(sums[0]), wide(sums[1]), wide(sums[2])))

@@ -7,20 +7,8 @@ a line of text, to a plain module. :func:`save` and :func:`load` know nothing el
 from __future__ import annotations
 
 from impasto.networks.decoder import Decoder
+from impasto.networks.fast import FastNet
 from impasto.networks.files import Card, Model, load, read_card, save
 from impasto.networks.model import NETWORKS, build
-from impasto.networks.shipped import Shipped, load_shipped, shipped
 
-__all__ = [
-    "NETWORKS",
-    "Card",
-    "Decoder",
-    "Model",
-    "Shipped",
-    "build",
-    "load",
-    "load_shipped",
-    "read_card",
-    "save",
-    "shipped",
-]
+__all__ = ["NETWORKS", "Card", "Decoder", "FastNet", "Model", "build", "load", "read_card", "save"]

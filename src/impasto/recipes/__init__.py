@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from impasto.errors import UnknownName
+from impasto.errors import UnknownName, UsageError
 from impasto.recipes.crowson import CROWSON
 from impasto.recipes.files import parse_recipe, print_recipe, read_recipe, write_recipe
 from impasto.recipes.gatys import CONTROLLING, GATYS, NOTEBOOK
@@ -56,7 +56,19 @@ for _method in (INSTANT, WCT, ADAIN, STYLE_SWAP, PHOTO):
     ONE_PASS.add(_method.name, _method)
 
 
-def find_recipe(name: str) -> Recipe | OnePass:
+def find_recipe(name: str) -> Recipe:
+    """Like :func:`find_method`, but an optimisation.
+
+    Raises:
+        UsageError: The recipe is one pass.
+    """
+    found = find_method(name)
+    if isinstance(found, OnePass):
+        raise UsageError(f"recipe {found.name} is one pass; an optimisation is needed here")
+    return found
+
+
+def find_method(name: str) -> Recipe | OnePass:
     """A recipe by its name, or out of a file whose name ends in ``.toml``.
 
     Raises:
@@ -82,6 +94,7 @@ __all__ = [
     "Schedule",
     "StandIn",
     "TermSpec",
+    "find_method",
     "find_recipe",
     "leaves",
     "marked",

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn, TermSpec
-from impasto.recipes.parts import content, gram, tv, twins
+from impasto.recipes.parts import (
+    AGAINST_SPECKLE,
+    FIRST_STEP,
+    PROMPT,
+    content,
+    gram,
+    tv,
+    twins,
+)
 
 _CAFFE = twins("vgg19.caffe")
 #: 1e3 / n^2 for the numbers of channels.
 _SHARES = tuple(1e3 / n**2 for n in (64, 128, 256, 512, 512))
 _LBFGS = OptimizerSpec(name="lbfgs", lr=1.0, history=100)
+_REASON = f"{AGAINST_SPECKLE} {FIRST_STEP}"
 _STAND_IN: tuple[TermSpec, ...] = (
     content("relative", 1.0),
     gram("hw", "relative", 40.0),
@@ -34,6 +43,8 @@ GATYS = Recipe(
     ),
     stand_in=StandIn(
         terms=(content("relative", 1.0, "relu3_3"), gram("hw", "relative", 12.0), tv(8.0)),
+        optimizer=PROMPT,
+        reason=f"The photo is kept at relu3_3. {_REASON}",
     ),
     sources={
         "backbone": "section 2: VGG-19, weights scaled so that mean activations are 1",
@@ -75,9 +86,9 @@ NOTEBOOK = Recipe(
         ratio=800 / 512,
         smallest=64,
         count=2,
-        steps={"draft": (15, 60), "good": (50, 150), "best": (150, 400), "published": (200, 500)},
+        steps={"draft": (30, 60), "good": (50, 150), "best": (150, 400), "published": (200, 500)},
     ),
-    stand_in=StandIn(terms=_STAND_IN),
+    stand_in=StandIn(terms=_STAND_IN, optimizer=PROMPT, reason=_REASON),
     sources={
         "backbone": "notebook: the authors' Caffe VGG-19",
         "twins": "the same weights in other files",
@@ -117,9 +128,9 @@ CONTROLLING = Recipe(
         ratio=1024 / 500,
         smallest=64,
         count=2,
-        steps={"draft": (8, 60), "good": (40, 150), "best": (100, 400), "published": (200, 500)},
+        steps={"draft": (16, 60), "good": (40, 150), "best": (100, 400), "published": (200, 500)},
     ),
-    stand_in=StandIn(terms=_STAND_IN),
+    stand_in=StandIn(terms=_STAND_IN, optimizer=PROMPT, reason=_REASON),
     sources={
         "backbone": "section 3: VGG-19",
         "twins": "the same weights in other files",
@@ -132,10 +143,10 @@ CONTROLLING = Recipe(
         "init": "as in the notebook of 2016",
         "clamp": "as in the notebook of 2016",
         "size": "section 6: 1024 px",
-        "schedule": "section 6: 500 px, then 1024 px",
+        "schedule": "section 6 (500 px), supplement (1024 px)",
         "schedule.smallest": "impasto",
         "schedule.steps": "impasto, but for the published ones",
-        "schedule.steps.published": "as in the notebook of 2016",
+        "schedule.steps.published": "500, then 200: the printed ratio 2.5, the notebook's numbers",
     },
     deviations="The controls are options of every recipe: guidance maps --mask and --style-mask; "
     "colour --colors content (luminance only) and --colors match (mean and covariance); scale "

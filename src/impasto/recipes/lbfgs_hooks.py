@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn
-from impasto.recipes.parts import content, gram, tv
+from impasto.recipes.parts import AGAINST_SPECKLE, FIRST_STEP, PROMPT, content, gram, tv
 
 _LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_4")
+_REASON = f"{AGAINST_SPECKLE} {FIRST_STEP}"
 _SOURCES = {
     "backbone": "S5: torchvision's vgg19, features by index",
     "twins": "none",
@@ -45,7 +46,9 @@ AS_CODED = Recipe(
         steps={"draft": (40,), "good": (100,), "best": (300,), "published": (300,)},
     ),
     stand_in=StandIn(
-        terms=(content("relative", 1.0), gram("hw", "relative", 20.0, ("relu4_4",)), tv(10.0)),
+        terms=(content("relative", 1.0), gram("hw", "relative", 60.0, ("relu4_4",)), tv(5.0)),
+        optimizer=PROMPT,
+        reason=f"{_REASON} One deep layer knows little of colour, so the photo's remain.",
     ),
     sources=_SOURCES
     | {"terms.style.layers": "S5 as coded: of five layers the loop keeps the last, index 25"},
@@ -67,6 +70,8 @@ AS_MEANT = Recipe(
     schedule=AS_CODED.schedule,
     stand_in=StandIn(
         terms=(content("relative", 1.0), gram("hw", "relative", 30.0, _LAYERS), tv(5.0)),
+        optimizer=PROMPT,
+        reason=_REASON,
     ),
     sources=_SOURCES | {"terms.style.layers": "S5: indices 1, 6, 11, 20, 25"},
     deviations="The sum over style layers that S5 describes; `lbfgs-hooks` is what its code does.",

@@ -21,7 +21,7 @@ LI_WAND = Recipe(
         ),
         lua_tv(1e-3),
     ),
-    optimizer=OptimizerSpec(name="lbfgs", lr=1.0, history=100),
+    optimizer=OptimizerSpec(name="lbfgs", lr=1.0, history=25),
     init="content",
     clamp=False,
     size=384,
@@ -49,21 +49,23 @@ LI_WAND = Recipe(
         "mean": "as the weights come",
         "pooling": "the authors' code",
         "padding": "as the network was trained",
-        "terms.content": "the authors' code: content weight 2e1 at relu4_2",
+        "terms.content": "the authors' code: content weight 2e1; relu4_2 in run_trans.lua",
         "terms.style": "the authors' code: weight 1e-4 at relu3_1 and relu4_1",
         "terms.style.options": "eq. 2; patches 3 x 3; stride 2 as coded (printed: 1)",
         "terms.tv": "the authors' code: 1e-3 on 0-255, as 65.025 on [0, 1]",
         "optimizer": "the authors' code: L-BFGS",
-        "optimizer.history": "impasto, as in neural-style",
+        "optimizer.history": "cnnmrf.lua: -nCorrection 25",
         "optimizer.scaled": "impasto: torch drops curvature pairs of small objectives",
         "init": "the authors' code: the photo",
         "clamp": "the authors' code: clipped when saved",
         "size": "the authors' code: 384 px",
-        "schedule": "the authors' code: 3 resolutions, each twice the one before",
+        "schedule": "the authors' code: 3 resolutions, each twice the one before (run_trans.lua)",
         "schedule.smallest": "impasto",
         "schedule.steps": "impasto, but for the published ones",
         "schedule.steps.published": "the authors' code: 100 each",
     },
-    deviations="The painting is not rotated or scaled; a recipe file can set `rotations` and "
-    "`scales` of the loss `mrf`.",
+    deviations="The authors' other program, cnnmrf.lua, takes content at relu4_1. The painting is "
+    "not rotated or scaled, which is the documented default of their code; its examples add one "
+    "turn and one size each way, which a recipe file can do with `rotations` and `scales` of the "
+    "loss `mrf`.",
 )

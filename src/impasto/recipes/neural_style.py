@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn
-from impasto.recipes.parts import content, gram, lua_tv, tv, twins
+from impasto.recipes.parts import FIRST_STEP, PROMPT, content, gram, lua_tv, tv, twins
 
 NEURAL_STYLE = Recipe(
     name="neural-style",
@@ -28,9 +28,12 @@ NEURAL_STYLE = Recipe(
     stand_in=StandIn(
         terms=(
             content("relative", 1.0, "relu3_3"),
-            gram("hw", "relative", 5.0, shares=(0.6, 0.2, 0.2, 0.2, 0.1)),
-            tv(10.0),
-        )
+            gram("hw", "relative", 5.0, shares=(3.0, 0.4, 0.2, 0.2, 0.1)),
+            tv(30.0),
+        ),
+        optimizer=PROMPT,
+        reason="From a grey start colours come last: so relu1_1, which knows them, weighs most. "
+        f"The photo is kept at relu3_3. {FIRST_STEP}",
     ),
     sources={
         "backbone": "neural_style.lua: VGG_ILSVRC_19_layers",
@@ -42,7 +45,7 @@ NEURAL_STYLE = Recipe(
         "terms.style": "neural_style.lua: -style_weight 100, relu1_1 to relu5_1",
         "terms.style.layer_weights": "neural_style.lua: every layer with the whole weight",
         "terms.style.options": "neural_style.lua: Gram matrix over its features' number",
-        "terms.tv": "neural_style.lua: -tv_weight 1e-3 on 0-255, as 65.025 on [0, 1]",
+        "terms.tv": "neural_style.lua: -tv_weight 1e-3; on 0-255 that is 65.025 on [0, 1]",
         "normalize_gradients": "neural_style.lua: -normalize_gradients is off",
         "optimizer": "neural_style.lua and optim.lbfgs: 100 corrections, step 1",
         "optimizer.scaled": "impasto: torch drops curvature pairs of small objectives",
@@ -54,6 +57,7 @@ NEURAL_STYLE = Recipe(
         "schedule.steps.published": "neural_style.lua: -num_iterations 1000",
     },
     deviations="The value of the total variation is part of the reported loss; in the source only "
-    "its gradient exists. For Adam the source has a step of 10 on the 0-255 scale: "
+    "its gradient exists. The source multiplies pixels by 256; here they reach 255, as in the "
+    "network's training. For Adam the source has a step of 10 on the 0-255 scale: "
     "--optimizer adam --learning-rate 0.0392.",
 )

@@ -7,7 +7,7 @@ from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, TermSpec
 IMPASTO = Recipe(
     name="impasto",
     title="impasto",
-    summary="The default: coarse to fine, balanced Gram matrices, averaged iterates.",
+    summary="The default: coarse to fine, balanced Gram matrices, a palette term, L-BFGS.",
     paper="Gatys, Ecker & Bethge 2016, with the changes described in docs/recipes.md",
     pooling="avg",
     terms=(

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from impasto.recipes.model import TermSpec
+from impasto.recipes.model import OptimizerSpec, TermSpec
 
 #: A weight on squared differences of pixels in 0-255, for pixels in [0, 1].
 BYTES_SQUARED = 255.0**2
 #: The first ReLU of every block: where Gatys and most after him take the style.
 FIRST_OF_BLOCKS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+#: L-BFGS for stand-ins, and what it departs from.
+PROMPT = OptimizerSpec(name="lbfgs", lr=1.0, history=100, first=0.02)
+FIRST_STEP = (
+    "The first step of L-BFGS is 0.02 of the picture's range: torch's own is next to nothing, "
+    "which costs a draft too many of its steps."
+)
+#: Why stand-ins have a term that their sources have not.
+AGAINST_SPECKLE = "Total variation, which the source has not, holds speckle down."
 #: Other files with the weights of the VGG authors, by what the recipes name first.
 OXFORD = {
     depth: tuple(f"vgg{depth}.{tag}" for tag in ("caffe", "matconvnet", "keras", "tensorflow"))

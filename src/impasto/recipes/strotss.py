@@ -78,7 +78,7 @@ STROTSS = Recipe(
         "terms.content.scaling": "section 3.3: alpha is halved at each scale",
         "terms.content.options": "section 3.3: 1024 positions",
         "terms.style": "section 3.1: relaxed earth mover's distance and moments",
-        "terms.palette": "section 3.1: colours, weight 1 / alpha",
+        "terms.palette": "section 3.1: colours, weight 1 / alpha; cosine plus Euclidean as coded",
         "terms.content.layers": "the authors' code: nine layers of VGG-16, and the picture",
         "terms.style.layers": "the authors' code: nine layers of VGG-16, and the picture",
         "pixels": "section 3.3: Laplacian pyramid of five levels",
@@ -94,6 +94,11 @@ STROTSS = Recipe(
         "schedule.steps": "impasto, but for the published ones",
         "schedule.steps.published": "section 3.3: 250 each",
     },
-    deviations="The objective is not divided by 2 + alpha + 1/alpha, a constant at each scale, "
-    "which RMSprop does not see. Positions are drawn anew at every step.",
+    deviations="Later scales only enlarge the picture; in the authors' code all but the last also "
+    "get back the photo's finest detail of their size. The objective is not divided by "
+    "2 + alpha + 1/alpha (as coded: 2 + alpha), a constant at each scale, which RMSprop does not "
+    "see. As coded, the network is fed with pixels - 0.5 instead of its own preprocessing, "
+    "colours are compared around that grey, and the painting has 5000 columns, all of which count "
+    "at every step; here the network is fed as it was trained, colours are compared in [0, 1], "
+    "and 1024 positions of each picture are drawn anew at every step.",
 )

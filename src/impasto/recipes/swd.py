@@ -51,18 +51,21 @@ SWD = Recipe(
         "backbone": "section 4: VGG-19",
         "twins": "the same weights in other files",
         "mean": "as the weights come",
-        "pooling": "impasto",
+        "pooling": "impasto; the authors' program has average pooling, reflected edges and scaled "
+        "activations",
         "padding": "as the network was trained",
         "terms": "impasto",
-        "terms.style.layers": "section 4: the first 12 convolutions",
-        "terms.style.layer_weights": "section 4: summed over layers",
+        "terms.style.layers": "section 4: the first 12 convolutions (as coded: 14)",
+        "terms.style.layer_weights": "section 4: summed over layers, as in the authors' program",
         "terms.style.options": "eq. 4; fewer directions and positions are impasto's",
-        "optimizer": "impasto: Adam, since directions are drawn anew at every step",
+        "optimizer": "impasto: Adam, since directions are drawn anew at every step; the authors' "
+        "program runs L-BFGS and draws anew after 64 evaluations",
         "init": "impasto; the source starts textures from noise",
         "clamp": "impasto",
         "size": "impasto",
         "schedule": "impasto",
     },
-    deviations="The source makes textures and draws as many directions as a layer has channels; "
-    "here a photo is kept, and directions and positions are bounded.",
+    deviations="The source makes textures, from noise around the mean colour, and draws as many "
+    "directions as a layer has channels; here a photo is kept, and directions and positions are "
+    "bounded.",
 )

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from impasto.specs.apply import ApplySpec
 from impasto.specs.base import Spec
+from impasto.specs.dream import DreamSpec
 from impasto.specs.filter import FilterSpec
 from impasto.specs.inspect import InspectSpec
 from impasto.specs.output import OutputSpec
 from impasto.specs.stylize import StylizeSpec
 from impasto.specs.train import TrainSpec
+from impasto.specs.visualize import VisualizeSpec
 
-__all__ = ["FilterSpec", "InspectSpec", "OutputSpec", "Spec", "StylizeSpec", "TrainSpec"]
+__all__ = [
+    "ApplySpec",
+    "DreamSpec",
+    "FilterSpec",
+    "InspectSpec",
+    "OutputSpec",
+    "Spec",
+    "StylizeSpec",
+    "TrainSpec",
+    "VisualizeSpec",
+]

@@ -30,6 +30,14 @@ _MESSAGES = {
 }
 #: Marks a field whose items are files: a list of them takes every word up to the next option.
 FILES: dict[str, JsonValue] = {"files": True}
+#: Marks a field whose items may be any words, with commas and signs; read as a list of files is.
+WORDS: dict[str, JsonValue] = {"words": True}
+#: Marks a field that is a folder of pictures on this machine.
+FOLDER: dict[str, JsonValue] = {"folder": True}
+#: Marks a field that is a picture, or whose items are.
+PICTURE: dict[str, JsonValue] = {"picture": True}
+#: Marks a field that is a picture or a word.
+PICTURE_OR_WORD: dict[str, JsonValue] = {"picture": "or word"}
 #: Marks a field whose items are settings, ``key=value``.
 SETTINGS: dict[str, JsonValue] = {"settings": True}
 #: Marks a list with a default that is given as words, without an option.
@@ -50,9 +58,25 @@ class Spec(BaseModel):
     #: What the output is.
     product: ClassVar[Literal["picture", "model"]] = "picture"
 
+    #: The field for a picture that may name a folder of them on the command line.
+    each: ClassVar[str | None] = None
+
     def others(self) -> tuple[str, ...]:
         """Pictures that are written beside the output: ``("-invert",)`` is ``NAME-invert.EXT``."""
         return ()
+
+    @property
+    def moves(self) -> bool:
+        """Whether the result is a sequence, which a .gif can hold."""
+        return False
+
+    def refused(self) -> frozenset[str]:
+        """Fields of the output that mean nothing for this request."""
+        return self.without
+
+    def pages(self) -> bool:
+        """Whether the result can be a web page, ``-o NAME.html``, as well as a picture."""
+        return False
 
     @classmethod
     def build(cls, **values: Any) -> Self:
@@ -76,7 +100,7 @@ def _message(error: ErrorDetails, model: str) -> str:
     path = [str(part) for part in error["loc"]]
     if not path:  # a rule about several fields says itself which
         return error["msg"].removeprefix("Value error, ") or model
-    name, kind, value = path[0].replace("_", "-"), error["type"], error["input"]
+    name, kind, value = path[0].rstrip("_").replace("_", "-"), error["type"], error["input"]
     if kind == "missing":
         return f"{name} is required"
     if kind in ("too_long", "too_short"):

@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from impasto.specs.base import SETTINGS, Spec
+from impasto.specs.base import PICTURE, SETTINGS, Spec
 
 
 class FilterSpec(Spec):
     """A classical look for a photo, without a network: one filter, or several in a row."""
 
+    each: ClassVar[str | None] = "image"
     without: ClassVar[frozenset[str]] = frozenset(
         {"save_every", "log", "plot", "save_recipe", "resume"}
     )
@@ -21,9 +22,14 @@ class FilterSpec(Spec):
         description="A filter, such as kuwahara, or several, such as "
         "kuwahara:radius=8+posterise:colours=6; see `impasto filters`."
     )
-    image: str = Field(description="The photo; - reads standard input.")
+    image: str = Field(
+        description="The photo; - reads standard input; a folder takes all in it.",
+        json_schema_extra=PICTURE,
+    )
     reference: str | None = Field(
-        None, description="The painting that some filters take colours or textures from."
+        None,
+        description="The painting that some filters take colours or textures from.",
+        json_schema_extra=PICTURE,
     )
     set: tuple[str, ...] = Field(
         (),

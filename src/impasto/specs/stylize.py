@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from impasto.specs.base import FILES, Spec
+from impasto.specs.base import FILES, PICTURE, PICTURE_OR_WORD, Spec
 
 #: Least and largest size of a painting relative to the result.
 STYLE_SCALES = (0.1, 8.0)
@@ -20,9 +20,14 @@ class StylizeSpec(Spec):
     ``None`` means: as the recipe says.
     """
 
-    content: str = Field(description="The photo; - reads standard input.")
+    content: str = Field(
+        description="The photo; - reads standard input.", json_schema_extra=PICTURE
+    )
     style: tuple[str, ...] = Field(
-        description="One or several paintings.", min_length=1, max_length=8
+        description="One or several paintings.",
+        min_length=1,
+        max_length=8,
+        json_schema_extra=PICTURE,
     )
     recipe: str = Field(
         "impasto", description="The method; see `impasto recipes`; or a .toml file with one."
@@ -97,12 +102,15 @@ class StylizeSpec(Spec):
         description="How far the edges of masks are blurred, in percent of the longest side.",
     )
     keep: str | None = Field(
-        None, description="A mask whose white areas stay as they are in the photo."
+        None,
+        description="A mask whose white areas stay as they are in the photo.",
+        json_schema_extra=PICTURE,
     )
     init: str | None = Field(
         None,
-        description="What to start from: content, noise, instant (the picture of one pass), mix:R (R "
-        "part noise), a picture, or one of the starts in docs/recipes.md.",
+        description="What to start from: content, noise, instant (the picture of one pass), "
+        "mix:R (R part noise), a picture, or one of the starts in docs/recipes.md.",
+        json_schema_extra=PICTURE_OR_WORD,
     )
     optimizer: Literal["adam", "lbfgs", "rmsprop", "sgd"] | None = Field(
         None, description="How pixels are moved."

@@ -33,6 +33,11 @@ def recoloured(paintings: Sequence[Tensor], photo: Tensor, spec: StylizeSpec) ->
     return list(paintings)
 
 
+def needs_photo(spec: StylizeSpec) -> bool:
+    """Whether results are mixed with the photo, masks aside."""
+    return spec.colors not in _OF_PAINTINGS or spec.alpha != 1
+
+
 def finished(picture: Tensor, photo: Tensor, spec: StylizeSpec, kept: Tensor | None) -> Tensor:
     """What is shown of an optimised picture.
 
@@ -42,7 +47,7 @@ def finished(picture: Tensor, photo: Tensor, spec: StylizeSpec, kept: Tensor | N
         spec: ``colors``, ``color_space`` and ``alpha`` count.
         kept: (1, 1, H, W) in [0, 1], where the photo stays, or None.
     """
-    if spec.colors in _OF_PAINTINGS and spec.alpha == 1 and kept is None:
+    if not needs_photo(spec) and kept is None:
         return picture
     photo = resize(photo, (picture.shape[-2], picture.shape[-1])).clamp(0, 1)
     if spec.colors == "content":

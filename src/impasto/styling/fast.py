@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from impasto.errors import UsageError
-from impasto.recipes import ONE_PASS, OnePass, find_recipe
+from impasto.recipes import ONE_PASS, OnePass, find_method
 from impasto.specs import StylizeSpec
 from impasto.styling import starts
 
@@ -37,7 +37,7 @@ def resolve(spec: StylizeSpec) -> OnePass | None:
     name, quality = spec.recipe, spec.quality
     if quality == INSTANT and name == "impasto":
         name, quality = INSTANT, None
-    method = find_recipe(name)
+    method = find_method(name)
     if not isinstance(method, OnePass):
         return None
     for field in _UNKNOWN:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from impasto.engine.objective import Eyes, Goal, Term, features_of, goal_for
+from impasto.engine.objective import Eyes, Gatherer, Goal, Term, features_of, goal_for
 from impasto.images.resize import fit_size, resize, resize_map
 from impasto.losses import LOSSES
 from impasto.losses.mrf import turned
@@ -136,7 +136,10 @@ def _shapes(
     """Height and width of each layer, where any area has a map."""
     if all(area.where is None for area in areas):
         return {}
-    features = features_of(backbone, photo, list(dict.fromkeys(layers)))
+    names = list(dict.fromkeys(layers))
+    if isinstance(backbone, Gatherer):
+        return backbone.sizes((photo.shape[-2], photo.shape[-1]), names)
+    features = features_of(backbone, photo, names)
     return {name: (f.shape[-2], f.shape[-1]) for name, f in features.items()}
 
 

@@ -31,8 +31,6 @@ def resolve(spec: StylizeSpec) -> Recipe:
         UsageError: An override does not fit the recipe, or its file cannot be read.
     """
     recipe = find_recipe(spec.recipe)
-    if not isinstance(recipe, Recipe):
-        raise UsageError(f"recipe {recipe.name} is one pass")
     quality = spec.quality or recipe.quality
     if quality not in recipe.schedule.steps:
         raise UsageError(

@@ -13,10 +13,13 @@ from torch import Tensor
 
 from impasto.backbones import Backbone
 from impasto.engine.devices import pick_device
+from impasto.engine.memory import bounded
 from impasto.engine.objective import IMAGE
 from impasto.engine.optimise import Optimisation, Optimiser
 from impasto.engine.pixels import Frame, LaplacianPixels, Pixels, PlainPixels
 from impasto.engine.scales import Scale, pyramid
+from impasto.engine.store import Store
+from impasto.engine.tiled import Tiles
 from impasto.errors import UsageError
 from impasto.events import Event, Finished, ScaleStarted, Started, Step
 from impasto.images.resize import fit_size, resize, resize_map
@@ -24,7 +27,7 @@ from impasto.images.tensors import from_tensor, to_tensor
 from impasto.recipes import Recipe, write_recipe
 from impasto.specs import StylizeSpec
 from impasto.styling import fast, network, starts, tiling
-from impasto.styling.colours import finished, recoloured
+from impasto.styling.colours import finished, needs_photo, recoloured
 from impasto.styling.filtered import Filters
 from impasto.styling.goals import Paintings, goals_at
 from impasto.styling.guides import Guides
@@ -73,7 +76,7 @@ class Stylization:
         self._resumed: dict[str, Any] | None = None
         self._frame = Frame(recipe.margin)
         self._photo = self._filters.prepared(to_tensor(inputs.photo, self.device), size)
-        self._shown = resize(self._photo, size)  # what previews are mixed with, small for speed
+        self._shown = self._mixed_in(size)
         paintings = [to_tensor(p, self.device) for p in inputs.paintings]
         self._paintings = Paintings(
             recoloured(paintings, self._photo, spec), spec.style_scale, spec.degrees()
@@ -106,7 +109,7 @@ class Stylization:
             scale = self.scales[index]
             yield ScaleStarted(index, len(self.scales), scale.height, scale.width, scale.steps)
             for step in self._optimisation.steps():
-                yield Step(index, step.index, scale.steps, step.terms, self.image)
+                yield Step(index, step.index, scale.steps, step.terms, self.image, note=step.note)
         yield self.finished(time.monotonic() - begun)
 
     def finished(self, seconds: float, *, complete: bool = True) -> Finished:
@@ -149,22 +152,26 @@ class Stylization:
         start = (
             self._frame.pad(self._start(size)) if coarser is None else next_canvas(coarser.image())
         )
-        tile = self._tile if self._tile and max(size) > self._tile else None
+        tile = tiling.at(self._tile, size)
+        store = tiling.store(tile)
+        pixels = self._pixels(start, store)
+        del start
         goals = goals_at(
             terms_at(self.recipe.terms, index),
             tiling.eyes(self.backbone, tile),
-            self._frame.pad(resize(self._photo, size)),
+            store.keep(self._frame.pad(resize(self._photo, size))),
             self._paintings,
             self._guides.areas_at(size, self._frame),
             max(size),
         )
         run = Optimisation(
-            self._pixels(start),
+            pixels,
             tiling.objective(
                 self.backbone, goals, tile, normalize_gradients=self.recipe.normalize_gradients
             ),
             self._optimiser_at(index),
             scale.steps,
+            store,
         )
         if self._resumed is not None:
             run.load(self._resumed)
@@ -185,15 +192,20 @@ class Stylization:
         generator = torch.Generator().manual_seed(self.spec.seed)
         return starts.draw(start, photo, list(self._paintings.images), generator, self.recipe.mean)
 
-    def _pixels(self, start: Tensor) -> Pixels:
+    def _pixels(self, start: Tensor, store: Store) -> Pixels:
         if self.recipe.pixels == "laplacian":
             return LaplacianPixels(start, clamp=self.recipe.clamp)
-        return PlainPixels(start, clamp=self.recipe.clamp)
+        return PlainPixels(start, clamp=self.recipe.clamp, store=store)
 
     def _optimiser_at(self, index: int) -> Optimiser:
         last = index == len(self.scales) - 1 and index > 0
         factor = self.recipe.schedule.final_lr if last else 1.0
-        return replace(self.optimiser, lr=self.optimiser.lr * factor)
+        optimiser = replace(self.optimiser, lr=self.optimiser.lr * factor)
+        return bounded(optimiser, self.scales[index].height * self.scales[index].width)
+
+    def _mixed_in(self, size: tuple[int, int]) -> Tensor:
+        """The photo as results are mixed with it; at the size of the result, for speed."""
+        return resize(self._photo, size) if needs_photo(self.spec) else self._photo
 
     def _alpha(self) -> Any:
         alpha = self.inputs.photo.alpha
@@ -202,7 +214,7 @@ class Stylization:
         size = (self.scales[self._index].height, self.scales[self._index].width)
         return resize_map(torch.tensor(alpha)[None, None], size)[0, 0].numpy()
 
-    def _choose_tile(self, layers: list[str]) -> int | None:
+    def _choose_tile(self, layers: list[str]) -> Tiles | None:
         last, margin = self.scales[-1], 2 * self.recipe.margin
         size = (last.height + margin, last.width + margin)
         return tiling.choose(self.spec.tile, self.recipe, self.backbone, layers, size, self.device)

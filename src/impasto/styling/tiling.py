@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from impasto.backbones import Backbone
 from impasto.engine import memory
-from impasto.engine.objective import Goal, Objective
+from impasto.engine.objective import IMAGE, Goal, Objective
 from impasto.engine.optimise import Optimiser
-from impasto.engine.tiles import TiledObjective, TiledTaps, Tiling
-from impasto.errors import UsageError
+from impasto.engine.store import IN_MEMORY, LARGE, VARIABLE, Store, scratch_folder
+from impasto.engine.tiled import TiledEyes, TiledObjective, Tiles
+from impasto.engine.tiles import sections
+from impasto.errors import ResourceError, UsageError
 from impasto.losses import LOSSES, SumLoss
 from impasto.recipes import Recipe
 
-#: Sizes that ``--tile auto`` tries, the fastest first, px.
-SIZES = (2048, 1024, 512, 256)
+#: Sizes that ``--tile auto`` tries, the fastest first, px. Larger ones are slower: their
+#: activations leave the caches, and the allocator gives them back to the system each time.
+SIZES = (256, 128)
+#: Pictures that a Laplacian pyramid, its gradient and its decoding take, in memory.
+PYRAMID = 8
 
 
 def choose(
@@ -26,8 +33,8 @@ def choose(
     layers: Sequence[str],
     size: tuple[int, int],
     device: torch.device,
-) -> int | None:
-    """Edge of the tiles in px, or None to work on the whole picture at once.
+) -> Tiles | None:
+    """How the job is tiled, or None to work on the whole picture at once.
 
     Args:
         asked: ``auto``, ``off`` or a number of px.
@@ -38,58 +45,125 @@ def choose(
         device: Whose memory counts.
 
     Raises:
-        ResourceError: It would not fit; the hint names a size that does.
-        UsageError: Tiles were asked for, and the recipe cannot be computed in them.
+        ResourceError: It would not fit; the hint names what would.
+        UsageError: Tiles were asked for, and the network cannot be seen in tiles.
     """
-    optimiser = Optimiser(**recipe.optimizer.model_dump())
+    job = Needs(recipe, backbone, layers, size)
     if asked not in ("auto", "off"):
-        _check(recipe, backbone, layers)
-        return int(asked)
-    pixels, longest = size[0] * size[1], max(size)
-    need = memory.estimate(backbone, layers, optimiser, pixels)
+        sections(backbone, layers, int(asked))
+        job.check_scratch(int(asked))
+        return Tiles(int(asked), Store(LARGE))
     free = memory.available(device)
-    if free is None or need <= memory.SHARE * free or not longest:
+    if free is None:
         return None
-    if asked == "auto" and _can(recipe, backbone, layers):
-        needs = {t: memory.estimate_tiled(backbone, layers, optimiser, size, t) for t in SIZES}
-        fitting = [tile for tile, bytes_ in needs.items() if bytes_ <= memory.SHARE * free]
-        if fitting:
-            return fitting[0]
-        need = min(needs.values())
-    memory.check_fits(need, free, pixels, longest)
-    return None
+    free += memory.resident() if device.type == "cpu" else 0.0
+    if job.whole() <= memory.SHARE * free:
+        return None
+    tile = job.largest_tile(free)
+    if asked == "auto" and tile is not None:
+        job.check_scratch(tile)
+        return Tiles(tile, Store(LARGE))
+    raise job.refusal(asked, free, tile)
+
+
+class Needs:
+    """What a job would need at different sizes."""
+
+    def __init__(
+        self, recipe: Recipe, backbone: Backbone, layers: Sequence[str], size: tuple[int, int]
+    ) -> None:
+        self.backbone, self.layers, self.size = backbone, layers, size
+        steps = recipe.schedule.steps[recipe.quality][0]
+        optimiser = Optimiser(**recipe.optimizer.model_dump())
+        # There is one pair less than steps.
+        self.optimiser = replace(optimiser, history=min(optimiser.history, max(0, steps - 1)))
+        self.pyramid = recipe.pixels == "laplacian"
+        losses = [(LOSSES.get(t.loss), t.layers) for t in recipe.terms if t.weight]
+        sums = [(c, n) for c, n in losses if issubclass(c, SumLoss)]
+        self.maps = {n for c, names in sums if c.aligned for n in names} - {IMAGE}
+        others = [n for c, names in losses if not issubclass(c, SumLoss) for n in names]
+        self.wholes = set(layers if recipe.normalize_gradients else others) - {IMAGE}
+
+    def whole(self, longest: int | None = None) -> float:
+        """Bytes without tiles, for the picture or one of that longest side."""
+        height, width = self._at(longest)
+        optimiser = memory.bounded(self.optimiser, height * width)
+        return memory.estimate(self.backbone, self.layers, optimiser, height * width)
+
+    def tiled(self, tile: int, longest: int | None = None) -> memory.Need:
+        """Likewise in tiles of ``tile`` px."""
+        size = self._at(longest)
+        return memory.estimate_tiled(
+            self.backbone,
+            self.layers,
+            memory.bounded(self.optimiser, size[0] * size[1]),
+            size,
+            tile,
+            maps=self.maps,
+            whole=self.wholes,
+            pictures=memory.TILED_PICTURES + PYRAMID * self.pyramid,
+        )
+
+    def largest_tile(self, free: float) -> int | None:
+        """The first of :data:`SIZES` that fits, None where none does or none can be."""
+        try:
+            fitting = (t for t in SIZES if self.tiled(t).memory <= memory.SHARE * free)
+            return next(fitting, None)
+        except UsageError:
+            return None
+
+    def check_scratch(self, tile: int) -> None:
+        """Refuse what the disk has no room for."""
+        need, folder = self.tiled(tile).scratch, scratch_folder()
+        free = shutil.disk_usage(folder).free
+        if need > memory.SHARE * free:
+            raise ResourceError(
+                f"this needs about {need / 1e9:.1f} GB of scratch files, "
+                f"{free / 1e9:.1f} GB are free in {folder}",
+                hint=f"set {VARIABLE} to a folder on a disk with more room",
+            )
+
+    def refusal(self, asked: str, free: float, tile: int | None) -> ResourceError:
+        """What is said where nothing fits."""
+        longest = max(self.size)
+        if asked == "off":
+            hint = "--tile auto fits" if tile is not None else ""
+            return memory.too_large(self.whole(), free, longest, self.whole, hint)
+        return memory.too_large(self.least(), free, longest, self.least)
+
+    def least(self, longest: int | None = None) -> float:
+        """Bytes of the way that takes least of them."""
+        try:
+            return min(self.whole(longest), self.tiled(SIZES[-1], longest).memory)
+        except UsageError:
+            return self.whole(longest)
+
+    def _at(self, longest: int | None) -> tuple[int, int]:
+        if longest is None:
+            return self.size
+        factor = longest / max(self.size)
+        return max(1, round(self.size[0] * factor)), max(1, round(self.size[1] * factor))
+
+
+def at(tiles: Tiles | None, size: tuple[int, int]) -> Tiles | None:
+    """``tiles`` at a scale of that size; None where one tile would hold it all."""
+    return tiles if tiles is not None and max(size) > tiles.size else None
+
+
+def store(tiles: Tiles | None) -> Store:
+    """Where a run's large tensors are."""
+    return IN_MEMORY if tiles is None else tiles.store
 
 
 def objective(
-    backbone: Backbone, goals: Sequence[Goal], tile: int | None, *, normalize_gradients: bool
+    backbone: Backbone, goals: Sequence[Goal], tiles: Tiles | None, *, normalize_gradients: bool
 ) -> Objective:
     """The objective, whole or in tiles."""
-    if tile is None:
+    if tiles is None:
         return Objective(backbone, goals, normalize_gradients=normalize_gradients)
-    return TiledObjective(backbone, goals, tile)
+    return TiledObjective(backbone, goals, tiles, normalize_gradients=normalize_gradients)
 
 
-def eyes(backbone: Backbone, tile: int | None) -> Backbone | TiledTaps:
+def eyes(backbone: Backbone, tiles: Tiles | None) -> Backbone | TiledEyes:
     """What makes targets: the backbone, or the same in tiles."""
-    return backbone if tile is None else TiledTaps(backbone, tile)
-
-
-def _can(recipe: Recipe, backbone: Backbone, layers: Sequence[str]) -> bool:
-    try:
-        _check(recipe, backbone, layers)
-    except UsageError:
-        return False
-    return True
-
-
-def _check(recipe: Recipe, backbone: Backbone, layers: Sequence[str]) -> None:
-    Tiling(backbone, 256, tuple(layers))
-    if recipe.normalize_gradients:
-        raise UsageError(f"recipe {recipe.name} cannot be computed in tiles", hint="--tile off")
-    for term in recipe.terms:
-        if term.weight and not issubclass(LOSSES.get(term.loss), SumLoss):
-            raise UsageError(
-                f"term {term.name}: {term.loss} is no sum over positions and cannot be computed "
-                "in tiles",
-                hint="--tile off",
-            )
+    return backbone if tiles is None else TiledEyes(backbone, tiles)

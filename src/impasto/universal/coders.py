@@ -10,7 +10,7 @@ from torch import Tensor
 from impasto import networks
 from impasto.backbones import Backbone
 from impasto.errors import UsageError, WeightsError
-from impasto.networks import Decoder
+from impasto.networks import Decoder, shelf
 
 #: The layer that is the picture itself.
 IMAGE = "image"
@@ -77,11 +77,12 @@ class Coders:
 
     def _make(self, layer: str) -> Coder:
         name = f"decoder-{layer}"
-        have = [s.name for s in networks.shipped() if s.kind == "decoder"]
+        have = shelf.names()
         if name not in have:
-            layers = ", ".join(n.removeprefix("decoder-") for n in have)
-            raise UsageError(f"there is no decoder for {layer}", hint=f"there are {layers}, image")
-        decoder = networks.load_shipped(name, "decoder").network
+            layers = [n.removeprefix("decoder-") for n in have if n.startswith("decoder-")]
+            hint = f"there are {', '.join([*layers, IMAGE])}"
+            raise UsageError(f"there is no decoder for {layer}", hint=hint)
+        decoder = networks.load(have[name], "decoder").network
         tap = self.backbone.table.get(layer)
         if not isinstance(decoder, Decoder) or tap is None or tap.reach is None:
             raise WeightsError(f"{name} does not fit {self.backbone.name}")

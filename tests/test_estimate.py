@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from impasto.cli.estimate import Estimate, clock
+from impasto.estimate import Estimate, clock
 
 SCALES = ((10, 10, 4), (20, 20, 5))  # 400 and 2000 pixel steps
 

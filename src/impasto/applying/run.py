@@ -1,0 +1,201 @@
+"""The job: one pass of a network over a photo."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto import networks
+from impasto.engine import memory
+from impasto.engine.devices import pick_device
+from impasto.errors import UnknownName, UsageError
+from impasto.events import Event, Finished, Started
+from impasto.images import FloatArray, Picture
+from impasto.images.colour import keep_colours
+from impasto.images.resize import fit_size, resize, resize_map
+from impasto.images.tensors import from_tensor, to_tensor
+from impasto.networks import Card, FastNet, Model
+from impasto.networks.fast import FOLD, paint
+from impasto.networks.shelf import locate
+from impasto.specs import ApplySpec
+
+#: Bytes per pixel at the peak, in one go and by strips, of which a strip takes the difference.
+WHOLE, STRIPS = 270, 120
+#: Rows of a strip where strips are chosen by themselves.
+ROWS = 256
+#: Pictures above this many pixels go by strips even where they would fit.
+MANY = 16_000_000
+
+
+class Applying:
+    """One job: checked on construction, run by :meth:`events`.
+
+    Args:
+        spec: The request.
+        image: The photo.
+
+    Raises:
+        InputError: There is no such model.
+        UnknownName: No model, or no painting of it, has this name.
+        UsageError: The proportions do not fit, or the model does not paint.
+        WeightsError: The model is damaged.
+        ResourceError: It would not fit in memory.
+    """
+
+    def __init__(self, spec: ApplySpec, image: Picture) -> None:
+        self.spec, self.photo = spec, image
+        path = locate(spec.model)
+        self.model = _loaded(path, path.stat().st_mtime_ns)
+        if not isinstance(self.model.network, FastNet):
+            raise UsageError(
+                f"{spec.model} is a model of the kind {self.model.kind}, which paints no photos",
+                hint="see `impasto models`",
+            )
+        self.network = self.model.network
+        self.paintings = paintings_of(self.model.card, self.network.styles)
+        self.shares = shares_of(self.paintings, spec.style, spec.style_blend)
+        self.device = pick_device(spec.device)
+        self.size = fit_size(image.height, image.width, spec.size or max(image.size))
+        self.strip = self._strip()
+        self._result: Tensor | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """All numbers, explicit."""
+        return {
+            "model": self.model.kind,
+            "architecture": self.model.architecture,
+            "styles": {n: s for n, s in zip(self.paintings, self.shares, strict=True) if s},
+            "size": [self.size[1], self.size[0]],
+            "alpha": self.spec.alpha,
+            "colors": self.spec.colors,
+        }
+
+    def described(self) -> dict[str, Any]:
+        """The input: name, sha256, size."""
+        source = self.photo.source
+        size = [self.photo.width, self.photo.height]
+        return {"image": {"name": source.name, "sha256": source.sha256, "size": size}}
+
+    def notes(self) -> tuple[str, ...]:
+        """What reading the photo did that a person might want to know."""
+        return tuple(f"{self.photo.source.name}: {n}" for n in self.photo.source.notes)
+
+    def events(self) -> Iterator[Event]:
+        """Run; the last event is :class:`impasto.events.Finished`, not saved yet."""
+        begun = time.monotonic()
+        yield Started("apply", (), self.settings(), self.notes())
+        self._result = self._painted()
+        yield self.finished(time.monotonic() - begun)
+
+    def finished(self, seconds: float, *, complete: bool = True) -> Finished:
+        """The result as an event.
+
+        Raises:
+            UsageError: There is none yet.
+        """
+        if self._result is None:
+            raise UsageError("the job has not begun")
+        image = from_tensor(self._result)
+        return Finished(image, self._alpha(), self.settings(), seconds, None, complete)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a result: all of it, or nothing."""
+        return self._result is not None
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: there is no half of it to go on from."""
+        return {}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Begin anew, as :meth:`state` holds nothing."""
+        del state
+
+    def _strip(self) -> int:
+        """Rows per strip; 0 is all at once."""
+        pixels = self.size[0] * self.size[1]
+        free = memory.available(self.device)
+        whole = memory.BASE + WHOLE * pixels
+        if self.spec.tile == "off":
+            strip = 0
+        elif self.spec.tile == "auto":
+            strip = ROWS if pixels > MANY or (free is not None and whole > free) else 0
+        else:
+            strip = max(FOLD, int(self.spec.tile) // FOLD * FOLD)
+        part = min(1.0, strip / self.size[0]) if strip else 1.0
+        need = memory.BASE + round((STRIPS + (WHOLE - STRIPS) * part) * pixels)
+        memory.check_fits(need, free, pixels, max(self.size))
+        return strip
+
+    @torch.inference_mode()
+    def _painted(self) -> Tensor:
+        """(1, 3, H, W) in [0, 1]."""
+        photo = to_tensor(self.photo, self.device)
+        if self.size != self.photo.size:
+            photo = resize(photo, self.size).clamp(0, 1)
+        shares = torch.tensor([self.shares], device=self.device)
+        made = paint(self.network.to(self.device), photo, shares, self.strip)
+        if self.spec.colors == "content":
+            made = keep_colours(made, photo)
+        return made if self.spec.alpha == 1 else photo.lerp(made, self.spec.alpha)
+
+    def _alpha(self) -> FloatArray | None:
+        """(H, W) of the photo, at the size of the result."""
+        if self.photo.alpha is None:
+            return None
+        alpha = torch.tensor(self.photo.alpha)[None, None]
+        made: FloatArray = resize_map(alpha, self.size)[0, 0].numpy()
+        return made
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, changed: int) -> Model:
+    """The model at ``path``, kept for the next photo until the file changes."""
+    del changed
+    model = networks.load(path)
+    model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
+
+
+def paintings_of(card: Card, count: int) -> list[str]:
+    """Names of the paintings that a model knows, in its order; numbers where it has none."""
+    found = card.data.rpartition("; ")[2].split(", ") if card.data else []
+    return found if len(found) == count else [str(i + 1) for i in range(count)]
+
+
+def shares_of(
+    paintings: Sequence[str], wanted: Sequence[str], blend: Sequence[float] | None
+) -> list[float]:
+    """The weight of each painting; they sum to 1.
+
+    Args:
+        paintings: What there is.
+        wanted: Names or numbers from 1; the first painting where empty.
+        blend: Proportions of those wanted; equal without.
+
+    Raises:
+        UnknownName: There is no such painting.
+        UsageError: There are not as many proportions as paintings.
+    """
+    chosen = [_place(paintings, name) for name in wanted] or [0]
+    parts = list(blend) if blend is not None else [1.0] * len(chosen)
+    if len(parts) != len(chosen):
+        raise UsageError(f"style-blend has {len(parts)} numbers for {len(chosen)} paintings")
+    shares = [0.0] * len(paintings)
+    for place, part in zip(chosen, parts, strict=True):
+        shares[place] += part / sum(parts)
+    return shares
+
+
+def _place(paintings: Sequence[str], name: str) -> int:
+    if name in paintings:
+        return paintings.index(name)
+    if name.isdecimal() and 1 <= int(name) <= len(paintings):
+        return int(name) - 1
+    raise UnknownName("painting of the model", name, paintings)

@@ -1,0 +1,203 @@
+"""The same objective and the same gradient, a tile at a time; and targets made in the same way.
+
+A loss that sees a layer only through sums over positions (:class:`impasto.losses.SumLoss`) never
+needs the whole of it. Any other loss, and any goal where gradients are normalised, is given its
+layers whole, put together from tiles; the gradient is pushed back through the tiles like that of
+the sums. It is as exact, but costs the memory of those layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from impasto.backbones import Backbone
+from impasto.engine.objective import IMAGE, Goal, Objective, Term, learnt, whole_targets
+from impasto.engine.passes import Canvas, Part, Passes, Tile, sweep
+from impasto.engine.store import IN_MEMORY, Store
+from impasto.engine.tiles import layer_sizes, sections
+from impasto.images.resize import resize_map
+from impasto.losses import SumLoss, Target
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """How a run is tiled.
+
+    Attributes:
+        size: Edge of a tile of the first section without halo, px.
+        store: Where large tensors are.
+        keep: Of each section, by index, how many tiles keep their activations between the
+            passes; more is faster, and takes memory.
+    """
+
+    size: int
+    store: Store = IN_MEMORY
+    keep: tuple[int, ...] = ()
+
+
+class TiledObjective(Objective):
+    """As :class:`Objective`, with values and gradients computed in tiles.
+
+    Args:
+        backbone: Whose features are compared.
+        goals: What is wanted of them.
+        tiles: How.
+        normalize_gradients: See :class:`Objective`.
+
+    Raises:
+        UsageError: A layer cannot be seen in tiles.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        goals: Sequence[Goal],
+        tiles: Tiles,
+        *,
+        normalize_gradients: bool = False,
+    ) -> None:
+        super().__init__(backbone, goals, normalize_gradients=normalize_gradients)
+        of_goals = [parts_of(g) if self._sums(g) else () for g in self.goals]
+        parts = tuple(part for parts in of_goals for part in parts)
+        whole = [n for g in self.goals if not self._sums(g) for n in g.term.layers if n != IMAGE]
+        slack = max((p.loss.halo for p in parts if p.layer == IMAGE), default=0)
+        layers = [*(p.layer for p in parts), *whole]
+        self.passes = Passes(
+            sections(backbone, layers, tiles.size, slack),
+            parts,
+            tuple(dict.fromkeys(whole)),
+            tiles.store,
+            dict(enumerate(tiles.keep)),
+        )
+
+    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        """Weighted value of each term, by name."""
+        sums, maps = self.passes(image)
+        features = maps | {IMAGE: image}
+        if self._to_learn:
+            self.goals = [learnt(goal, features) for goal in self.goals]
+            self._to_learn = False
+        rest = iter(zip(self.passes.parts, sums, strict=True))
+        values: dict[str, Tensor] = {}
+        for goal in self.goals:
+            name = goal.term.name
+            if self._sums(goal):
+                found = [next(rest) for _ in goal.term.shares()]
+                value = torch.stack([p.factor * p.loss.value(s, p.target) for p, s in found]).sum()
+            else:
+                value = self._value(goal, features) * (goal.share * goal.term.weight)
+            values[name] = values[name] + value if name in values else value
+        return values
+
+    def _sums(self, goal: Goal) -> bool:
+        """Whether sums over positions are all that is needed."""
+        plain = set(goal.term.layers) == {IMAGE} or not self.normalize_gradients
+        return plain and isinstance(goal.term.loss, SumLoss)
+
+
+def parts_of(goal: Goal) -> tuple[Part, ...]:
+    """One part per layer of a goal whose loss is a sum over positions."""
+    loss = goal.term.loss
+    if not isinstance(loss, SumLoss):
+        raise TypeError(f"{type(loss).__name__} is no sum over positions")
+    factor = goal.share * goal.term.weight
+    return tuple(
+        Part(loss, n, goal.targets[n], goal.maps.get(n), share * factor)
+        for n, share in goal.term.shares().items()
+    )
+
+
+class TiledEyes:
+    """Stands in for a backbone where targets are made.
+
+    Targets of losses that are sums over positions are made from sums; those of losses that
+    compare position by position are put together from tiles, in the store; all others need their
+    layers whole.
+
+    Args:
+        backbone: The network.
+        tiles: How.
+    """
+
+    def __init__(self, backbone: Backbone, tiles: Tiles) -> None:
+        self.backbone = backbone
+        self.tiles = tiles
+
+    def min_size(self, layers: Iterable[str]) -> int:
+        """As the backbone's."""
+        return self.backbone.min_size(layers)
+
+    def sizes(self, size: tuple[int, int], layers: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """See :meth:`impasto.engine.objective.Eyes.sizes`."""
+        return layer_sizes(self.backbone, size, layers)
+
+    def taps(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """As the backbone's, whole, without gradient."""
+        names, canvas = tuple(layers), Canvas(self.tiles.store)
+
+        def visit(tile: Tile) -> None:
+            for name in tile.section.layers:
+                canvas.put(name, tile.features[name], *tile.overall(name))
+
+        sweep(sections(self.backbone, names, self.tiles.size), x, self.tiles.store, visit)
+        return {name: canvas.maps[name] for name in names}
+
+    @torch.no_grad()
+    def targets(self, term: Term, image: Tensor, weight: Tensor | None) -> dict[str, Target]:
+        """The targets of one picture, per layer or one for all."""
+        if not isinstance(term.loss, SumLoss):
+            return whole_targets(term, self, image, weight)
+        weights: dict[str, Tensor] = {}
+        if weight is not None:
+            sizes = self.sizes((image.shape[-2], image.shape[-1]), term.layers)
+            weights = {n: resize_map(weight, sizes[n]) for n in term.layers}
+        gathering = _Gathering(term.loss, weights, self.tiles.store)
+        parts = sections(self.backbone, term.layers, self.tiles.size, term.loss.halo)
+        sweep(parts, image, self.tiles.store, gathering)
+        return {n: gathering.target(n) for n in term.layers}
+
+
+class _Gathering:
+    """Makes the targets of one loss while tiles go by."""
+
+    def __init__(self, loss: SumLoss, weights: dict[str, Tensor], store: Store) -> None:
+        self.loss = loss
+        self.weights = weights
+        self.canvases: dict[str, list[Canvas]] = {}
+        self.store = store
+        self.parts: dict[str, Part] = {}
+        self.sums: dict[str, Target] = {}
+
+    def __call__(self, tile: Tile) -> None:
+        for layer in tile.section.layers:
+            own, place = tile.own(layer), tile.overall(layer)
+            weight = self.weights.get(layer)
+            here = None if weight is None else weight[(..., *place)]
+            if self.loss.aligned:
+                self._put(layer, self.loss.target(own, here), place)
+            else:
+                # The target of the first tile is a guess that sums are taken around.
+                guess = self.parts.get(layer)
+                if guess is None:
+                    guess = Part(self.loss, layer, self.loss.target(own, here), weight)
+                    self.parts[layer] = guess
+                sums = tile.sums(guess)
+                before = self.sums.get(layer)
+                self.sums[layer] = (
+                    tuple(a + b for a, b in zip(before, sums, strict=True)) if before else sums
+                )
+
+    def target(self, layer: str) -> Target:
+        """What has been gathered."""
+        if self.loss.aligned:
+            return tuple(canvas.maps[layer] for canvas in self.canvases[layer])
+        return self.loss.gathered(self.sums[layer], self.parts[layer].target)
+
+    def _put(self, layer: str, target: Target, place: tuple[slice, slice]) -> None:
+        canvases = self.canvases.setdefault(layer, [Canvas(self.store) for _ in target])
+        for canvas, values in zip(canvases, target, strict=True):
+            canvas.put(layer, values, *place)

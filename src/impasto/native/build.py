@@ -1,0 +1,154 @@
+"""Compile ``kernels.c`` for this machine, once, and load it.
+
+The result lies in the cache folder under a name that holds a hash of the source, the compiler and
+the processor, so a new version, compiler or machine compiles anew (two seconds). Where there is no
+compiler, or it fails, or what it made computes nonsense, there is no library, and torch's own
+operators do the work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import platformdirs
+
+#: Environment variable: ``off`` uses torch's operators.
+SWITCH = "IMPASTO_NATIVE"
+#: Compilers by preference, and ever simpler ways to call them.
+COMPILERS = ("cc", "gcc", "clang")
+FLAGS = (
+    ("-O3", "-march=native", "-fopenmp"),
+    ("-O3", "-mcpu=native", "-fopenmp"),
+    ("-O3", "-march=native", "-Wno-unknown-pragmas"),
+    ("-O3", "-mcpu=native", "-Wno-unknown-pragmas"),
+)
+#: Seconds that a compiler may take.
+PATIENCE = 60
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Library:
+    """Compiled kernels.
+
+    Attributes:
+        path: The file.
+        lanes: Floats per vector.
+        panel: Columns of filters that lie beside each other.
+        code: The functions of ``kernels.c``.
+    """
+
+    path: Path
+    lanes: int
+    panel: int
+    code: ctypes.CDLL
+
+
+def library() -> Library | None:
+    """The kernels, or None where they cannot be had or are switched off."""
+    if os.environ.get(SWITCH, "").lower() in ("0", "off", "no"):
+        return None
+    return _library(folder())
+
+
+def folder() -> Path:
+    """Where compiled kernels are kept."""
+    if home := os.environ.get("IMPASTO_HOME"):
+        return Path(home) / "native"
+    return Path(platformdirs.user_cache_dir("impasto", appauthor=False)) / "native"
+
+
+def describe() -> str:
+    """The kernels in one line, for people."""
+    found = library()
+    if found is None:
+        return "torch's (no compiler, or switched off)"
+    return f"own, {found.lanes} lanes ({found.path})"
+
+
+@functools.cache
+def _library(place: Path) -> Library | None:
+    compiler = next((path for name in COMPILERS if (path := shutil.which(name))), None)
+    if compiler is None:
+        return None
+    source = files("impasto.native").joinpath("kernels.c").read_bytes()
+    name = f"{_fingerprint(source, compiler)}.so"
+    for home in (place, Path(tempfile.gettempdir()) / f"impasto-native-{_user()}"):
+        with contextlib.suppress(OSError):
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not _is_ours(home):
+                continue
+            made = home / name
+            if made.is_file() and (found := _load(made)):
+                return found
+            if _compile(compiler, source, made) and (found := _load(made)):
+                return found
+    return None
+
+
+def _is_ours(home: Path) -> bool:
+    """Whether nobody else can put a library into ``home``."""
+    if not hasattr(os, "getuid"):
+        return True
+    about = home.stat()
+    return about.st_uid == os.getuid() and not about.st_mode & 0o022
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else "user"
+
+
+def _fingerprint(source: bytes, compiler: str) -> str:
+    """Changes with whatever the compiled kernels depend on."""
+    binary = Path(compiler).resolve().stat()
+    about = f"{compiler} {binary.st_size} {binary.st_mtime_ns} {_processor()} {FLAGS}"
+    return hashlib.sha256(source + about.encode()).hexdigest()[:20]
+
+
+def _processor() -> str:
+    """What the processor is and can do."""
+    about = [platform.system(), platform.machine(), platform.processor()]
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        wanted = ("model name", "flags", "Features")
+        about += [next((x for x in lines if x.startswith(key)), "") for key in wanted]
+    return " ".join(about)
+
+
+def _compile(compiler: str, source: bytes, made: Path) -> bool:
+    with tempfile.TemporaryDirectory(dir=made.parent) as work:
+        text, part = Path(work, "kernels.c"), Path(work, "kernels.so")
+        text.write_bytes(source)
+        for flags in FLAGS:
+            command = [compiler, *flags, "-fPIC", "-shared", "-o", str(part), str(text)]
+            try:
+                done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+            except subprocess.TimeoutExpired:
+                return False
+            if done.returncode == 0:
+                part.replace(made)
+                return True
+            _log.debug("%s: %s", " ".join(command), done.stderr.decode(errors="replace")[:500])
+    return False
+
+
+def _load(made: Path) -> Library | None:
+    try:
+        code = ctypes.CDLL(str(made))
+        return Library(made, int(code.impasto_lanes()), int(code.impasto_panel()), code)
+    except (OSError, AttributeError) as error:
+        _log.debug("%s cannot be loaded: %s", made, error)
+        return None

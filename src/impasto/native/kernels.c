@@ -1,0 +1,527 @@
+/* Convolutions of 3 x 3 by Winograd's F(4 x 4, 3 x 3) (Lavin & Gray 2016) on channels-last floats.
+ *
+ * Tiles are taken in blocks whose transforms stay in the cache: transform 6 x 6 pixels, multiply
+ * the 36 matrices, transform back, add the bias, apply the ReLU. Each output is computed by one
+ * thread in an order that depends on nothing but its tile's matrix products, so results do not
+ * depend on the number of threads.
+ *
+ * Vectors are the compiler's (GCC and Clang): as wide as the machine's registers.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define LANES 16
+#define PANEL_VECTORS 4
+#define ROWS 6
+#elif defined(__AVX__)
+#define LANES 8
+#define PANEL_VECTORS 2
+#define ROWS 6
+#else
+#define LANES 4
+#define PANEL_VECTORS 2
+#define ROWS 6
+#endif
+#define PANEL (LANES * PANEL_VECTORS)
+
+typedef float vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+#define INLINE static inline __attribute__((always_inline))
+
+int impasto_lanes(void) { return LANES; }
+int impasto_panel(void) { return PANEL; }
+
+INLINE vec load(const float *p, int count) {
+    if (count >= LANES) return *(const vec *)p;
+    vec v = {0};
+    memcpy(&v, p, sizeof(float) * (size_t)count);
+    return v;
+}
+
+INLINE void store(float *p, vec v, int count) {
+    if (count >= LANES)
+        *(vec *)p = v;
+    else
+        memcpy(p, &v, sizeof(float) * (size_t)count);
+}
+
+INLINE vec splat(float s) { return s - (vec){0}; }
+
+INLINE vec positive(vec values, vec where) {
+    return (vec)((ivec)values & (ivec)(where > (vec){0}));
+}
+
+/* ---- products: out (rows x width) = a (rows x depth) b (depth x width), b in panels ---- */
+
+INLINE void product(int rows, int vectors, const float *a, long lda, const int32_t *index,
+                    int depth, const float *b, float *out, long ldo) {
+    vec sum[ROWS][PANEL_VECTORS];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) sum[r][v] = (vec){0};
+    for (int k = 0; k < depth; k++) {
+        const float *at = a + index[k];
+        vec row[PANEL_VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) row[v] = *(const vec *)(b + v * LANES);
+        b += vectors * LANES;
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            vec factor = splat(at[r * lda]);
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++) sum[r][v] += factor * row[v];
+        }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) *(vec *)(out + r * ldo + v * LANES) = sum[r][v];
+}
+
+#define BY_ROWS(vectors)                                                                      \
+    static void product_##vectors(int rows, const float *a, long lda, const int32_t *index,   \
+                                  int depth, const float *b, float *out, long ldo) {          \
+        for (; rows >= ROWS; rows -= ROWS, a += ROWS * lda, out += ROWS * ldo)                 \
+            product(ROWS, vectors, a, lda, index, depth, b, out, ldo);                         \
+        switch (rows) {                                                                        \
+        case 5: product(5, vectors, a, lda, index, depth, b, out, ldo); break;                 \
+        case 4: product(4, vectors, a, lda, index, depth, b, out, ldo); break;                 \
+        case 3: product(3, vectors, a, lda, index, depth, b, out, ldo); break;                 \
+        case 2: product(2, vectors, a, lda, index, depth, b, out, ldo); break;                 \
+        case 1: product(1, vectors, a, lda, index, depth, b, out, ldo); break;                 \
+        }                                                                                      \
+    }
+BY_ROWS(1)
+BY_ROWS(2)
+#if PANEL_VECTORS > 2
+BY_ROWS(3)
+BY_ROWS(4)
+#endif
+
+static void multiply(int rows, const float *a, long lda, const int32_t *index, int depth,
+                     const float *b, int width, float *out, long ldo) {
+    for (int n = 0; n < width; n += PANEL) {
+        const float *panel = b + (long)n * depth;
+        switch ((width - n < PANEL ? width - n : PANEL) / LANES) {
+        case 1: product_1(rows, a, lda, index, depth, panel, out + n, ldo); break;
+        case 2: product_2(rows, a, lda, index, depth, panel, out + n, ldo); break;
+#if PANEL_VECTORS > 2
+        case 3: product_3(rows, a, lda, index, depth, panel, out + n, ldo); break;
+        case 4: product_4(rows, a, lda, index, depth, panel, out + n, ldo); break;
+#endif
+        }
+    }
+}
+
+/* ---- Winograd's transforms, along one axis ---- */
+
+INLINE void into(vec *o, long step, vec a, vec b, vec c, vec d, vec e, vec f) {
+    vec p = d - 4 * b, q = e - 4 * c, r = 2 * (d - b), s = e - c;
+    o[0 * step] = 4 * a - 5 * c + e;
+    o[1 * step] = q + p;
+    o[2 * step] = q - p;
+    o[3 * step] = s + r;
+    o[4 * step] = s - r;
+    o[5 * step] = 4 * b - 5 * d + f;
+}
+
+INLINE void outof(vec *o, long step, vec a, vec b, vec c, vec d, vec e, vec f) {
+    vec p = b + c, q = b - c, r = d + e, s = d - e;
+    o[0 * step] = a + p + r;
+    o[1 * step] = q + 2 * s;
+    o[2 * step] = p + 4 * r;
+    o[3 * step] = q + 8 * s + f;
+}
+
+/* What a call knows: shapes in pixels and floats; all tensors are dense (B, H, W, C). */
+typedef struct {
+    const float *x, *mask, *u, *bias;
+    const int32_t *index;
+    float *y;
+    int64_t height, width, channels, out_height, out_width, out_channels;
+    int64_t depth, pad, relu, batch, threads, block;
+} conv_args;
+
+typedef struct {
+    const float *x, *mask;
+    long top, left;
+} place;
+
+INLINE void tile_into(const conv_args *g, place at, int inside, int c, int count, float *v,
+                      long plane) {
+    vec d[36], t[36];
+    long channels = g->channels;
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; i++) {
+        long row = at.top + i;
+#pragma GCC unroll 6
+        for (int j = 0; j < 6; j++) {
+            long column = at.left + j;
+            if (inside || (row >= 0 && row < g->height && column >= 0 && column < g->width)) {
+                long offset = (row * g->width + column) * channels + c;
+                vec values = load(at.x + offset, count);
+                if (g->mask) values = positive(values, load(at.mask + offset, count));
+                d[6 * i + j] = values;
+            } else
+                d[6 * i + j] = (vec){0};
+        }
+    }
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; j++)
+        into(t + j, 6, d[j], d[6 + j], d[12 + j], d[18 + j], d[24 + j], d[30 + j]);
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; i++) {
+        vec *r = t + 6 * i, o[6];
+        into(o, 1, r[0], r[1], r[2], r[3], r[4], r[5]);
+#pragma GCC unroll 6
+        for (int j = 0; j < 6; j++) *(vec *)(v + (6 * i + j) * plane + c) = o[j];
+    }
+}
+
+INLINE void tile_out(const conv_args *g, float *y, long top, long left, int n, int count,
+                     const float *m, long plane) {
+    vec t[24], bias = g->bias ? load(g->bias + n, count) : (vec){0};
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; j++) {
+        vec c[6];
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; i++) c[i] = *(const vec *)(m + (6 * i + j) * plane + n);
+        outof(t + j, 6, c[0], c[1], c[2], c[3], c[4], c[5]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        if (top + i >= g->out_height) return;
+        vec *r = t + 6 * i, o[4];
+        outof(o, 1, r[0], r[1], r[2], r[3], r[4], r[5]);
+        float *row = y + ((top + i) * g->out_width + left) * g->out_channels + n;
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            if (left + j >= g->out_width) break;
+            vec value = o[j] + bias;
+            if (g->relu) value = positive(value, value);
+            store(row + j * g->out_channels, value, count);
+        }
+    }
+}
+
+static void block_of_tiles(const conv_args *g, long first, long last, float *scratch) {
+    long across = (g->out_width + 3) / 4, down = (g->out_height + 3) / 4;
+    long deep = (g->channels + LANES - 1) / LANES * LANES;
+    long wide = (g->out_channels + LANES - 1) / LANES * LANES;
+    long tiles = last - first;
+    /* one vector between planes, so that they do not fall on the same sets of the cache */
+    long plane = tiles * deep + LANES, out_plane = tiles * wide + LANES;
+    float *v = scratch, *m = scratch + 36 * plane;
+    for (long t = 0; t < tiles; t++) {
+        long n = (first + t) / (across * down), of = (first + t) % (across * down);
+        place at = {g->x + n * g->height * g->width * g->channels,
+                    g->mask ? g->mask + n * g->height * g->width * g->channels : 0,
+                    of / across * 4 - g->pad, of % across * 4 - g->pad};
+        int inside = at.top >= 0 && at.left >= 0 && at.top + 6 <= g->height &&
+                     at.left + 6 <= g->width;
+        for (int c = 0; c < g->channels; c += LANES) {
+            int count = g->channels - c < LANES ? (int)(g->channels - c) : LANES;
+            if (inside && count == LANES)
+                tile_into(g, at, 1, c, LANES, v + t * deep, plane);
+            else
+                tile_into(g, at, inside, c, count, v + t * deep, plane);
+        }
+    }
+    for (int xi = 0; xi < 36; xi++)
+        multiply((int)tiles, v + xi * plane, deep, g->index, (int)g->depth,
+                 g->u + xi * g->depth * wide, (int)wide, m + xi * out_plane, wide);
+    for (long t = 0; t < tiles; t++) {
+        long n = (first + t) / (across * down), of = (first + t) % (across * down);
+        float *y = g->y + n * g->out_height * g->out_width * g->out_channels;
+        for (int c = 0; c < g->out_channels; c += LANES) {
+            int count = g->out_channels - c < LANES ? (int)(g->out_channels - c) : LANES;
+            if (count == LANES)
+                tile_out(g, y, of / across * 4, of % across * 4, c, LANES, m + t * wide, out_plane);
+            else
+                tile_out(g, y, of / across * 4, of % across * 4, c, count, m + t * wide, out_plane);
+        }
+    }
+}
+
+/* 0 when done, 1 when there was no memory. */
+int impasto_conv(const conv_args *g) {
+    long across = (g->out_width + 3) / 4, down = (g->out_height + 3) / 4;
+    long tiles = g->batch * across * down;
+    long deep = (g->channels + LANES - 1) / LANES * LANES;
+    long wide = (g->out_channels + LANES - 1) / LANES * LANES;
+    long threads = g->threads < 1 ? 1 : g->threads;
+    long rounds = (tiles + g->block * threads - 1) / (g->block * threads);
+    long groups = (tiles + ROWS - 1) / ROWS, blocks = rounds * threads;
+    if (blocks > groups) blocks = groups;
+    long most = (groups + blocks - 1) / blocks * ROWS;
+    size_t bytes = sizeof(float) * 36 * (size_t)(most * (deep + wide) + 2 * LANES);
+    bytes = (bytes + 4095) / 4096 * 4096;
+    char *scratch = aligned_alloc(4096, bytes * (size_t)threads);
+    if (!scratch) return 1;
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
+    for (long thread = 0; thread < threads; thread++)
+        for (long b = thread; b < blocks; b += threads)
+            block_of_tiles(g, groups * b / blocks * ROWS,
+                           b + 1 == blocks ? tiles : groups * (b + 1) / blocks * ROWS,
+                           (float *)(scratch + (size_t)thread * bytes));
+    free(scratch);
+    return 0;
+}
+
+/* ---- Gram matrices of (rows, channels), channels a multiple of LANES ---- */
+
+#define SPAN 64 /* rows whose panels lie in the first cache together */
+#define LAPS 32
+
+INLINE void outer(int rows, const float *a, const float *b, int width, int span, float *out,
+                  long channels) {
+    vec sum[ROWS][PANEL_VECTORS];
+    int vectors = width / LANES;
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) sum[r][v] = (vec){0};
+    for (int p = 0; p < span; p++) {
+        vec row[PANEL_VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) row[v] = *(const vec *)(b + p * PANEL + v * LANES);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            vec factor = splat(a[p * PANEL + r]);
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++) sum[r][v] += factor * row[v];
+        }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) *(vec *)(out + r * channels + v * LANES) += sum[r][v];
+}
+
+/* The products of one panel of channels with another, added to out. */
+static void outer_panels(const float *a, int rows, const float *b, int width, int span, float *out,
+                         long channels) {
+    int r = 0;
+    if (width == PANEL)
+        for (; r + ROWS <= rows; r += ROWS)
+            outer(ROWS, a + r, b, PANEL, span, out + r * channels, channels);
+    for (; r < rows; r++)
+        for (int v = 0; v < width; v += LANES)
+            outer(1, a + r, b + v, LANES, span, out + r * channels + v, channels);
+}
+
+/* Sums of SPAN * LAPS rows are floats; theirs are doubles, since rows can be millions. */
+static void gram_of(const float *x, long rows, long channels, float *work, double *total) {
+    float *out = work + (channels + PANEL - 1) / PANEL * PANEL * SPAN;
+    long each = channels * channels;
+    memset(out, 0, sizeof(float) * (size_t)each);
+    memset(total, 0, sizeof(double) * (size_t)each);
+    for (long first = 0; first < rows; first += SPAN) {
+        int span = rows - first < SPAN ? (int)(rows - first) : SPAN;
+        for (long c = 0; c < channels; c += LANES)
+            for (int p = 0; p < span; p++)
+                *(vec *)(work + c / PANEL * PANEL * SPAN + p * PANEL + c % PANEL) =
+                    *(const vec *)(x + (first + p) * channels + c);
+        for (long j = 0; j < channels; j += PANEL)
+            for (long i = 0; i <= j; i += PANEL)
+                outer_panels(work + i * SPAN, channels - i < PANEL ? (int)(channels - i) : PANEL,
+                             work + j * SPAN, channels - j < PANEL ? (int)(channels - j) : PANEL,
+                             span, out + i * channels + j, channels);
+        if (first / SPAN % LAPS == LAPS - 1 || first + SPAN >= rows) {
+            for (long e = 0; e < each; e++) total[e] += (double)out[e];
+            memset(out, 0, sizeof(float) * (size_t)each);
+        }
+    }
+}
+
+/* out = x^T x, symmetric; parts of the rows are summed in order. 1 when there is no memory. */
+int impasto_gram(const float *x, int64_t rows, int64_t channels, float *out, int64_t threads) {
+    long each = channels * channels, wide = (channels + PANEL - 1) / PANEL * PANEL;
+    size_t totals = (sizeof(double) * (size_t)each + 63) / 64 * 64;
+    size_t bytes = totals + sizeof(float) * (size_t)(each + wide * SPAN);
+    bytes = (bytes + 4095) / 4096 * 4096;
+    char *scratch = aligned_alloc(4096, bytes * (size_t)threads);
+    if (!scratch) return 1;
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
+    for (long t = 0; t < threads; t++) {
+        char *mine = scratch + (size_t)t * bytes;
+        long first = rows * t / threads, last = rows * (t + 1) / threads;
+        gram_of(x + first * channels, last - first, channels, (float *)(mine + totals),
+                (double *)mine);
+    }
+    for (long i = 0; i < channels; i++)
+        for (long j = i; j < channels; j++) {
+            double sum = 0;
+            for (long t = 0; t < threads; t++)
+                sum += ((double *)(scratch + (size_t)t * bytes))[i * channels + j];
+            out[i * channels + j] = out[j * channels + i] = (float)sum;
+        }
+    free(scratch);
+    return 0;
+}
+
+/* out (rows x width) = x (rows x depth) b (depth x width), b in panels, width in LANES. */
+void impasto_times(const float *x, int64_t rows, int64_t depth, const float *b, int64_t width,
+                   const int32_t *index, float *out, int64_t threads) {
+    const long step = 4 * ROWS;
+    long blocks = (rows + step - 1) / step;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long block = 0; block < blocks; block++) {
+        long first = block * step, count = rows - first < step ? rows - first : step;
+        multiply((int)count, x + first * depth, depth, index, (int)depth, b, (int)width,
+                 out + first * width, width);
+    }
+}
+
+/* ---- means of 2 x 2 pixels; an odd last row or column is left out ---- */
+
+void impasto_pool(const float *x, int64_t batch, int64_t height, int64_t width, int64_t channels,
+                  float *y, int64_t threads) {
+    long rows = height / 2, columns = width / 2;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long at = 0; at < batch * rows; at++) {
+        const float *a = x + (at / rows * height + at % rows * 2) * width * channels;
+        const float *b = a + width * channels;
+        float *out = y + at * columns * channels;
+        for (long column = 0; column < columns; column++, a += channels, b += channels)
+            for (long c = 0; c < channels; c++, a++, b++)
+                *out++ = 0.25f * (a[0] + a[channels] + b[0] + b[channels]);
+    }
+}
+
+/* The gradient of the above: a quarter to each of four; 0 where nobody looked. */
+void impasto_unpool(const float *y, int64_t batch, int64_t height, int64_t width, int64_t channels,
+                    float *x, int64_t threads) {
+    long rows = height / 2, columns = width / 2;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long at = 0; at < batch * height; at++) {
+        long row = at % height / 2;
+        const float *in = y + (at / height * rows + row) * columns * channels;
+        float *out = x + at * width * channels;
+        long seen = row < rows ? columns : 0;
+        for (long column = 0; column < seen; column++, out += 2 * channels, in += channels)
+            for (long c = 0; c < channels; c++) out[c] = out[channels + c] = 0.25f * in[c];
+        memset(out, 0, sizeof(float) * (size_t)((width - 2 * seen) * channels));
+    }
+}
+
+/* ---- 3 x 3 convolutions of few channels (the picture's three): products of whole patches ---- */
+
+#define STRIP (4 * ROWS) /* positions whose patches are multiplied at once */
+
+/* Patches of `count` outputs from (row, column) on, each of 9 * channels values. */
+static void patches(const conv_args *g, const float *x, long row, long column, int count,
+                    float *out) {
+    long channels = g->channels, each = 9 * channels;
+    for (int p = 0; p < count; p++)
+        for (long i = 0; i < 3; i++) {
+            long y = row + i - g->pad, left = column + p - g->pad;
+            float *to = out + p * each + 3 * i * channels;
+            if (y >= 0 && y < g->height && left >= 0 && left + 3 <= g->width)
+                memcpy(to, x + (y * g->width + left) * channels, sizeof(float) * 3 * (size_t)channels);
+            else
+                for (long j = 0; j < 3; j++)
+                    for (long c = 0; c < channels; c++) {
+                        int there = y >= 0 && y < g->height && left + j >= 0 && left + j < g->width;
+                        to[j * channels + c] =
+                            there ? x[(y * g->width + left + j) * channels + c] : 0;
+                    }
+        }
+}
+
+/* As impasto_conv, with u (depth = 9 * channels, out_channels) in panels, not transformed. */
+int impasto_thin(const conv_args *g) {
+    long wide = (g->out_channels + LANES - 1) / LANES * LANES, rows = g->batch * g->out_height;
+    int failed = 0;
+#pragma omp parallel num_threads(g->threads)
+    {
+        float *work = malloc(sizeof(float) * STRIP * (size_t)(9 * g->channels + wide));
+        float *found = work + STRIP * 9 * g->channels;
+        if (!work) failed = 1;
+#pragma omp for schedule(static)
+        for (long at = 0; at < rows; at++) {
+            if (!work) continue;
+            const float *x = g->x + at / g->out_height * g->height * g->width * g->channels;
+            for (long column = 0; column < g->out_width; column += STRIP) {
+                long left = g->out_width - column;
+                int count = left < STRIP ? (int)left : STRIP;
+                patches(g, x, at % g->out_height, column, count, work);
+                multiply(count, work, 9 * g->channels, g->index, (int)g->depth, g->u, (int)wide,
+                         found, wide);
+                for (int p = 0; p < count; p++)
+                    for (int n = 0; n < g->out_channels; n += LANES) {
+                        int lanes = g->out_channels - n < LANES ? (int)g->out_channels - n : LANES;
+                        vec value = *(vec *)(found + p * wide + n);
+                        if (g->bias) value += load(g->bias + n, lanes);
+                        if (g->relu) value = positive(value, value);
+                        store(g->y + (at * g->out_width + column + p) * g->out_channels + n, value,
+                              lanes);
+                    }
+            }
+        }
+        free(work);
+    }
+    return failed;
+}
+
+/* What one row of slopes (row of x) hands to the nine positions around each: (width, wide). */
+static void spread(const conv_args *g, const float *x, const float *mask, long wide, float *work,
+                   float *out) {
+    long channels = g->channels;
+    for (long column = 0; column < g->width; column += STRIP) {
+        int count = g->width - column < STRIP ? (int)(g->width - column) : STRIP;
+        const float *from = x + column * channels;
+        if (mask) {
+            for (long e = 0; e < count * channels; e++)
+                work[e] = mask[column * channels + e] > 0 ? from[e] : 0;
+            from = work;
+        }
+        multiply(count, from, channels, g->index, (int)g->depth, g->u, (int)wide,
+                 out + column * wide, wide);
+    }
+}
+
+/* The gradient of impasto_thin: x are the slopes, u (channels, 9 * out_channels) in panels, pad
+ * is that of the forward pass. */
+int impasto_thin_back(const conv_args *g) {
+    long wide = (9 * g->out_channels + LANES - 1) / LANES * LANES;
+    long slab = g->width * wide, rows = g->batch * g->out_height;
+    int failed = 0;
+#pragma omp parallel num_threads(g->threads)
+    {
+        float *work = malloc(sizeof(float) * (size_t)(STRIP * g->channels + 3 * slab));
+        float *ring = work + STRIP * g->channels;
+        long held[3] = {-1, -1, -1}; /* which row of all slopes a slab of the ring holds */
+        if (!work) failed = 1;
+#pragma omp for schedule(static)
+        for (long at = 0; at < rows; at++) {
+            if (!work) continue;
+            long sample = at / g->out_height, row = at % g->out_height;
+            float *y = g->y + at * g->out_width * g->out_channels;
+            memset(y, 0, sizeof(float) * (size_t)(g->out_width * g->out_channels));
+            for (long i = 0; i < 3; i++) {
+                long from = row - i + g->pad, which = sample * g->height + from;
+                if (from < 0 || from >= g->height) continue;
+                float *found = ring + from % 3 * slab;
+                if (held[from % 3] != which) {
+                    long offset = which * g->width * g->channels;
+                    spread(g, g->x + offset, g->mask ? g->mask + offset : 0, wide, work, found);
+                    held[from % 3] = which;
+                }
+                for (long column = 0; column < g->out_width; column++)
+                    for (long j = 0; j < 3; j++) {
+                        long s = column - j + g->pad;
+                        if (s < 0 || s >= g->width) continue;
+                        const float *part = found + s * wide + (3 * i + j) * g->out_channels;
+                        for (long c = 0; c < g->out_channels; c++)
+                            y[column * g->out_channels + c] += part[c];
+                    }
+            }
+        }
+        free(work);
+    }
+    return failed;
+}

@@ -1,0 +1,155 @@
+"""The task ``style``: a network that paints, in one pass, what a recipe would optimise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from impasto import backbones
+from impasto.backbones import Backbone, weights
+from impasto.engine.objective import IMAGE, Goal, Objective, Term, goal_for
+from impasto.errors import UsageError
+from impasto.images import Picture
+from impasto.images.resize import fit_size, resize
+from impasto.images.tensors import to_tensor
+from impasto.losses import LOSSES
+from impasto.networks.fast import FastNet
+from impasto.recipes import Recipe, TermSpec, find_recipe
+from impasto.training.photos import Crops
+from impasto.training.task import Asked, Plan, Task, channels_last
+
+#: Step size of the styles' scales and shifts relative to that of the filters: each is moved by
+#: the pictures of its own style alone.
+STYLES_FACTOR = 5.0
+
+
+class StyleTask(Task):
+    """One network for one or several paintings, under the terms of a recipe.
+
+    Each picture of a batch is painted in the style of its own painting, and judged by the
+    objective that the recipe would optimise for it. Styles take turns.
+
+    Settings: ``recipe``; ``strength``, a factor of the weight of its style terms; ``smooth``, of
+    its terms on the picture itself; ``painting``, the longest side of the paintings in px.
+
+    Source: Johnson, Alahi & Fei-Fei 2016 (the objective); Dumoulin, Shlens & Kudlur 2017 (several
+    styles).
+
+    Args:
+        asked: The request.
+
+    Raises:
+        UsageError: There are no paintings, or a setting makes no sense.
+        UnknownName: No such recipe.
+    """
+
+    kind = "fast"
+
+    def __init__(self, asked: Asked) -> None:
+        if not asked.styles:
+            raise UsageError("the task style needs paintings", hint="name one or several")
+        self.numbers = asked.read(
+            {"recipe": "impasto", "strength": 1.0, "smooth": 1.0, "painting": 512}
+        )
+        count = len(asked.styles)
+        self.architecture = ",".join(filter(None, (asked.architecture, f"styles={count}")))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(asked.seed)
+            self.painter = FastNet.of(self.architecture)
+        self.network = channels_last(self.painter.to(asked.device))
+        self.plan = Plan(steps=8000, batch=4, crops=Crops(192), lr=2e-3, clip=5.0, view=256)
+        recipe = find_recipe(self.numbers["recipe"])
+        self.backbone, specs = eyes(recipe, asked.device)
+        self.terms = [scaled(t, self.numbers) for t in specs if t.weight]
+        self.styles = [self._style(picture, asked.device) for picture in asked.styles]
+
+    def settings(self) -> dict[str, Any]:
+        """The settings of the class, and the terms."""
+        return {**self.numbers, "terms": [t.model_dump() for t in self.terms]}
+
+    def slow(self) -> dict[str, float]:
+        """The styles' own numbers are moved faster."""
+        names = [n for n, _ in self.painter.named_parameters() if n.endswith(("gamma", "beta"))]
+        return dict.fromkeys(names, STYLES_FACTOR)
+
+    def objective(self, batch: Tensor, step: int) -> dict[str, Tensor]:
+        """Mean over the batch of the recipe's terms."""
+        count = len(self.styles)
+        turns = [(step * len(batch) + i) % count for i in range(len(batch))]
+        shares = torch.eye(count, device=batch.device)[turns]
+        painted = self.painter(batch, shares)
+        found = [
+            self.values(painted[i : i + 1], batch[i : i + 1], style)
+            for i, style in enumerate(turns)
+        ]
+        return {name: torch.stack([f[name] for f in found]).mean() for name in found[0]}
+
+    def values(self, painted: Tensor, photo: Tensor, style: int) -> dict[str, Tensor]:
+        """The recipe's weighted terms for one picture (1, 3, H, W)."""
+        return Objective(self.backbone, [*self._photo(photo), *self.styles[style]])(painted)
+
+    @torch.no_grad()
+    def validate(self, photos: Sequence[Tensor]) -> dict[str, float]:
+        """Mean value of each term, ``loss`` their sum, ``photo`` that of the photos themselves."""
+        painted, plain = [], []
+        for i, photo in enumerate(photos):
+            style = i % len(self.styles)
+            image = self.painter(photo, self._alone(style, photo))
+            painted.append(self.values(image, photo, style))
+            plain.append(torch.stack(list(self.values(photo, photo, style).values())).sum())
+        terms = {n: float(torch.stack([p[n] for p in painted]).mean()) for n in painted[0]}
+        return {
+            **terms,
+            "loss": sum(terms.values()),
+            "photo": float(torch.stack(plain).mean()),
+        }
+
+    @torch.no_grad()
+    def preview(self, photos: Sequence[Tensor]) -> Tensor:
+        """Two photos beside each other, below them their pictures in every style."""
+        shown = list(photos[:2])
+        alone = [self._alone(style, shown[0]) for style in range(len(self.styles))]
+        rows = [torch.cat([self.painter(p, a) for p in shown], 3) for a in alone]
+        return torch.cat([torch.cat(shown, 3), *rows], 2)
+
+    def _alone(self, style: int, like: Tensor) -> Tensor:
+        return torch.eye(len(self.styles), device=like.device)[style : style + 1]
+
+    def _photo(self, photo: Tensor) -> list[Goal]:
+        own = [made(t) for t in self.terms if t.role != "style"]
+        return [goal_for(term, self.backbone, [photo], (1.0,)) for term in own]
+
+    def _style(self, picture: Picture, device: torch.device) -> list[Goal]:
+        image = to_tensor(picture, device)
+        size = fit_size(image.shape[-2], image.shape[-1], self.numbers["painting"])
+        image = resize(image, size).clamp(0, 1)
+        theirs = [made(t) for t in self.terms if t.role == "style"]
+        return [goal_for(term, self.backbone, [image], (1.0,)) for term in theirs]
+
+
+def eyes(recipe: Recipe, device: torch.device) -> tuple[Backbone, tuple[TermSpec, ...]]:
+    """The network that a recipe looks through and its terms there; its stand-in if need be."""
+    name, terms = recipe.backbone, recipe.terms
+    if weights.find(weights.get_entry(name.removesuffix(weights.NORMALIZED))) is None:
+        name = recipe.stand_in.backbone if recipe.stand_in else backbones.DEFAULT
+        terms = recipe.stand_in.terms if recipe.stand_in else terms
+    found = backbones.load(name, pooling=recipe.pooling, padding=recipe.padding)
+    near = [tuple(n if n == IMAGE else found.nearest(n) for n in t.layers) for t in terms]
+    return found.to(device), tuple(
+        t.model_copy(update={"layers": layers}) for t, layers in zip(terms, near, strict=True)
+    )
+
+
+def scaled(term: TermSpec, numbers: dict[str, Any]) -> TermSpec:
+    """A term with its weight multiplied by the setting for its role."""
+    factor = {"style": numbers["strength"], "image": numbers["smooth"]}.get(term.role, 1.0)
+    return term.model_copy(update={"weight": term.weight * factor})
+
+
+def made(spec: TermSpec) -> Term:
+    """The engine's term for a recipe's."""
+    loss = LOSSES.get(spec.loss)(**spec.options)
+    return Term(spec.name, loss, spec.layers, spec.weight, spec.layer_weights)

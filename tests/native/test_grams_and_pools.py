@@ -1,0 +1,60 @@
+"""Gram matrices and pooled means against torch in float64."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from impasto import native
+from impasto.backbones.chain import Pool, Window
+
+LAYOUTS = (torch.contiguous_format, torch.channels_last)
+
+
+@pytest.mark.parametrize("off", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", [(1, 16, 9, 7), (2, 80, 5, 13), (1, 5, 4, 4), (1, 128, 1, 1)])
+def test_gram_and_its_gradient(shape, layout, off, monkeypatch):
+    if off:
+        monkeypatch.setenv(native.SWITCH, "off")
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(shape, generator=generator).contiguous(memory_format=layout)
+    slope = torch.randn(shape[0], shape[1], shape[1], generator=generator)
+    x.requires_grad_(True)
+    gram = native.gram(x)
+    flat = x.double().flatten(2)
+    expected = flat @ flat.mT
+    torch.testing.assert_close(gram.double(), expected, rtol=1e-5, atol=1e-4)
+    (got,) = torch.autograd.grad(gram, x, slope)
+    (want,) = torch.autograd.grad(expected, x, slope.double())
+    torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
+
+
+def test_gram_of_millions_of_positions_keeps_its_digits():
+    x = torch.rand(1, 16, 1024, 512, generator=torch.Generator().manual_seed(0))
+    x = x.contiguous(memory_format=torch.channels_last)
+    flat = x.double().flatten(2)
+    torch.testing.assert_close(native.gram(x).double(), flat @ flat.mT, rtol=5e-7, atol=0)
+
+
+def test_gram_twice_differentiated():
+    x = torch.randn(1, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(native.gram, x)
+    assert torch.autograd.gradgradcheck(native.gram, x)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 5), (8, 7), (1, 4)])
+def test_mean_pool(size):
+    x = torch.randn(2, 5, *size, generator=torch.Generator().manual_seed(0))
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_(True)
+    if min(size) < 2:
+        assert native.mean_pool(x) is None
+        return
+    got = Pool("avg", Window(2, 2))(x)
+    want = F.avg_pool2d(x.double(), 2)
+    torch.testing.assert_close(got.double(), want, rtol=1e-6, atol=1e-6)
+    slope = torch.randn(got.shape, generator=torch.Generator().manual_seed(1))
+    (mine,) = torch.autograd.grad(got, x, slope)
+    (theirs,) = torch.autograd.grad(want, x, slope.double())
+    torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-6)
