@@ -98,7 +98,8 @@ class Decoder(nn.Module):
         weight, bias = evened(self.readout, self.stride)
         read = F.conv2d(F.pad(features, (1, 1, 1, 1), mode="reflect"), weight, bias)
         plain = F.pixel_shuffle(read, self.stride)
-        return plain + self.rest(features, plain)
+        guess: Tensor = plain + self.rest(features, plain)
+        return guess
 
     def reach(self) -> int:
         """Pixels beyond a position's own on each side that :meth:`first` depends on, at most."""

@@ -89,5 +89,5 @@ class Coders:
         if (decoder.readout.in_channels, decoder.stride) != (tap.channels, tap.stride):
             raise WeightsError(f"{name} does not fit {layer} of {self.backbone.name}")
         device = next(self.backbone.parameters()).device
-        decoder = decoder.to(device, memory_format=torch.channels_last)
+        decoder = decoder.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return Coder(layer, self.backbone, decoder, tap.stride, max(tap.reach), decoder.reach())

@@ -131,7 +131,8 @@ def power(cov: Tensor, exponent: float, cut: float = CUT) -> Tensor:
     values, vectors = torch.linalg.eigh(cov)
     real = values > (cut * values[-1]).clamp_min(1e-30)
     powers = torch.where(real, values.clamp_min(1e-300) ** exponent, 0.0)
-    return (vectors * powers) @ vectors.mT
+    powered: Tensor = (vectors * powers) @ vectors.mT
+    return powered
 
 
 @CARRIES.register("whiten")
