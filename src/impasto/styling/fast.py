@@ -34,10 +34,8 @@ def resolve(spec: StylizeSpec) -> OnePass | None:
         UnknownName: No such recipe.
         UsageError: Something was asked for that the method does not have.
     """
-    name, quality = spec.recipe, spec.quality
-    if quality == INSTANT and name == "impasto":
-        name, quality = INSTANT, None
-    method = find_method(name)
+    fast = spec.quality == INSTANT and spec.recipe == "impasto"
+    method = find_method(INSTANT if fast else spec.recipe)
     if not isinstance(method, OnePass):
         return None
     for field in _UNKNOWN:
@@ -45,7 +43,7 @@ def resolve(spec: StylizeSpec) -> OnePass | None:
             raise UsageError(
                 f"recipe {method.name} takes no {field.replace('_', '-')}: it is one pass"
             )
-    quality = quality or method.quality
+    quality = method.quality if fast else spec.quality or method.quality
     if quality not in method.passes:
         raise UsageError(
             f"recipe {method.name} has no quality {quality!r}",
