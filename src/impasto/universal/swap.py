@@ -11,7 +11,7 @@ from impasto.universal.gaussian import Affine, Gaussian, power, transport
 #: Edge of a patch, in positions.
 PATCH = 3
 #: Patches of the painting compared at a time, and the most there may be.
-AT_ONCE, MOST = 1024, 6000
+AT_ONCE, MOST = 1024, 3072
 
 
 def whitening(gaussian: Gaussian, cut: float = 1e-4) -> Affine:
