@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from impasto.recipes import RECIPES, OptimizerSpec, Recipe, TermSpec, leaves
+from impasto.recipes import ONE_PASS, RECIPES, OnePass, OptimizerSpec, Recipe, TermSpec, leaves
 
 PAGE = Path(__file__).with_name("recipes.md")
 BEGIN = "<!-- printed by docs/print_recipes.py: do not edit from here -->"
@@ -26,9 +26,38 @@ QUIET = {"mean", "twins", "normalize_gradients", "pixels", "margin", "padding"}
 
 def reference() -> str:
     """All recipes: a table of them, then each with its numbers and their sources."""
-    rows = [f"| [`{name}`](#{name}) | {cell(recipe.summary)} |" for name, recipe in RECIPES]
+    every = (*RECIPES, *ONE_PASS)
+    rows = [f"| [`{name}`](#{name}) | {cell(recipe.summary)} |" for name, recipe in every]
     head = ["| recipe | what it is |", "|---|---|", *rows]
-    return "\n\n".join(["\n".join(head), *(section(recipe) for _, recipe in RECIPES)])
+    parts = [section(recipe) for _, recipe in RECIPES]
+    parts += [one_pass(method) for _, method in ONE_PASS]
+    return "\n\n".join(["\n".join(head), *parts])
+
+
+def one_pass(method: OnePass) -> str:
+    """A method without optimisation."""
+    rows = []
+    for quality, passes in method.passes.items():
+        for part in passes:
+            levels = ", ".join(
+                f"{v.layer} {v.method}"
+                + (f" x {shown(v.strength)}" if v.strength < 1 else "")
+                + (f" (ridge {shown(v.ridge)})" if v.ridge else "")
+                for v in part.levels
+            )
+            rows.append(f"| {quality} | {shown(part.size)} | {levels} | {shown(part.detail)} |")
+    head = ["| quality | size | levels | detail |", "|---|---|---|---|"]
+    parts = [f"## {method.name}\n\n{method.summary}\n\nSource: {method.paper}. One pass; see "
+             "[universal.md](universal.md)."]  # fmt: skip
+    parts.append("\n".join([*head, *rows]))
+    if method.smooth is not None:
+        radius, epsilon = shown(method.smooth.radius), shown(method.smooth.epsilon)
+        parts.append(
+            f"Then a guided filter: radius {radius} of the longest side, epsilon {epsilon}."
+        )
+    if method.deviations:
+        parts.append(f"**Deviations:** {method.deviations}")
+    return "\n\n".join(parts)
 
 
 def section(recipe: Recipe) -> str:

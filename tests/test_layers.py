@@ -24,7 +24,9 @@ ALLOWED = {
     "filters": GROUND | {"images"},
     "engine": GROUND | {"losses", "backbones", "images"},
     "filtering": GROUND | {"specs", "images", "engine", "filters"},
-    "styling": GROUND | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters"},
+    "styling": GROUND
+    | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters", "universal"},
+    "universal": GROUND | {"images", "backbones", "engine", "networks"},
     "networks": GROUND | {"backbones", "images"},
     "training": GROUND
     | {"specs", "images", "losses", "backbones", "engine", "networks", "recipes"},

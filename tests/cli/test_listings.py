@@ -16,12 +16,14 @@ from .commands import ROOT
 
 
 def test_recipes(run):
-    from impasto.recipes import RECIPES
+    from impasto.recipes import ONE_PASS, RECIPES
 
     lines = run("recipes").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == RECIPES.names()
+    assert [line.split()[0] for line in lines] == [*RECIPES.names(), *ONE_PASS.names()]
     rows = json.loads(run("recipes", "--json").stdout)["recipes"]
-    assert [row["summary"] for row in rows] == [recipe.summary for _, recipe in RECIPES]
+    assert [row["summary"] for row in rows] == [
+        recipe.summary for _, recipe in (*RECIPES, *ONE_PASS)
+    ]
 
 
 def test_backbones(run):

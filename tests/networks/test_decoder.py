@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from impasto.networks.decoder import Decoder, ReadoutFit, set_readout
+from impasto.networks.decoder import Decoder, ReadoutFit, evened, set_readout
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4, 8])
@@ -24,6 +24,7 @@ def test_a_linear_map_is_found(stride: int) -> None:
     """Pixels that are a linear map of the features come back before any training."""
     torch.manual_seed(0)
     truth = torch.nn.Conv2d(6, 3 * stride**2, 3, padding=1, padding_mode="reflect")
+    set_readout(truth, *evened(truth, stride))
     features = torch.rand(4, 6, 12, 12)
     pictures = F.pixel_shuffle(truth(features), stride).detach()
     fit = ReadoutFit(6, stride, ridge=1e-9)
@@ -57,3 +58,28 @@ def test_dead_channels_are_left_alone() -> None:
     assert float(weight[:, 2].abs().max()) == 0
     assert torch.isfinite(weight).all()
     assert bias.shape == (3,)
+
+
+def test_constant_features_give_a_constant_picture() -> None:
+    torch.manual_seed(1)
+    network = Decoder(channels=6, stride=4)
+    torch.nn.init.normal_(network.readout.weight)
+    torch.nn.init.normal_(network.readout.bias)
+    made = network.first(torch.rand(1, 6, 1, 1).expand(1, 6, 8, 8)).detach()
+    assert float(made.std((2, 3)).max()) < 1e-5
+
+
+def test_reach_is_true() -> None:
+    """A change at one position is seen as far as stated, and no farther."""
+    torch.manual_seed(2)
+    network = Decoder(channels=4, stride=4, width=16, last=8, blocks=2)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.normal_(layer.weight)
+    features = torch.rand(1, 4, 40, 40)
+    changed = features.clone()
+    changed[..., 20, 20] += 1
+    rows = (network.first(changed) - network.first(features)).abs().sum((0, 1, 3)).nonzero()
+    near, far = int(rows.min()), int(rows.max())
+    reach = network.reach()
+    assert (near, far) == (80 - reach, 83 + reach)

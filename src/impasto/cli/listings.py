@@ -11,11 +11,11 @@ from impasto.cli.session import Session
 
 def recipes(session: Session) -> None:
     """List the published methods."""
-    from impasto.recipes import RECIPES
+    from impasto.recipes import ONE_PASS, RECIPES
 
     rows = [
         {"name": name, "summary": recipe.summary, "paper": recipe.paper, "size": recipe.size}
-        for name, recipe in RECIPES
+        for name, recipe in (*RECIPES, *ONE_PASS)
     ]
     answer(session, "recipes", rows)
 

@@ -83,12 +83,28 @@ class Decoder(nn.Module):
         Yields:
             (B, 3, stride H, stride W), about [0, 1], not clamped.
         """
-        plain = F.pixel_shuffle(self.readout(features), self.stride)
-        guess = plain + self.rest(features, plain)
+        guess = self.first(features)
         yield guess
         for correction in self.corrections:
             guess = guess + correction(features - encode(guess), features)
             yield guess
+
+    def first(self, features: Tensor) -> Tensor:
+        """The guess before any correction: it needs no encoder, and is the calmest.
+
+        Features that no picture has, such as those of a style transfer, are better off without
+        corrections, which look for a picture that has them and find weaves.
+        """
+        weight, bias = evened(self.readout, self.stride)
+        read = F.conv2d(F.pad(features, (1, 1, 1, 1), mode="reflect"), weight, bias)
+        plain = F.pixel_shuffle(read, self.stride)
+        guess: Tensor = plain + self.rest(features, plain)
+        return guess
+
+    def reach(self) -> int:
+        """Pixels beyond a position's own on each side that :meth:`first` depends on, at most."""
+        # At the size of the features, at the sizes between (s/2 + ... + 1), at full size.
+        return self.stride * (1 + 2 * len(self.rest.blocks)) + (self.stride - 1) + 2
 
     @classmethod
     def of(cls, architecture: str) -> Decoder:
@@ -155,6 +171,26 @@ class Correction(nn.Module):
         """Twice (B, C, H, W) to (B, 3, stride H, stride W)."""
         hidden = F.relu(self.hidden(torch.cat([missing, features], 1)))
         return F.pixel_shuffle(self.readout(missing) + self.last(hidden), self.stride)
+
+
+def evened(readout: nn.Conv2d, stride: int) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a read-out, changed so that constant features give a constant picture.
+
+    The pixels of a position are read by filters of their own. Least squares makes them agree on
+    the constant features of photos; on others, which a style transfer makes, they would differ,
+    and every plain area would show a checkerboard.
+
+    Returns:
+        (3 stride^2, C, 3, 3), every filter's sum over its positions the same for all pixels of a
+        colour, and (3 stride^2,).
+    """
+    weight, bias = readout.weight, readout.bias
+    assert bias is not None
+    sums = weight.sum((2, 3)).view(3, stride**2, -1)
+    excess = (sums - sums.mean(1, keepdim=True)).flatten(0, 1)
+    weight = weight - excess[:, :, None, None] / (weight.shape[2] * weight.shape[3])
+    even = bias.view(3, -1).mean(1, keepdim=True).expand(3, stride**2)
+    return weight, even.flatten()
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from impasto.errors import InputError, ResourceError, UsageError
 from impasto.recipes.model import Recipe
+from impasto.recipes.one_pass import OnePass
 
 #: Files larger than this are not recipes, in bytes.
 MOST_BYTES = 1 << 20
@@ -22,7 +23,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _INTEGERS = (-(2**63), 2**63 - 1)
 
 
-def read_recipe(path: Path) -> Recipe:
+def read_recipe(path: Path) -> Recipe | OnePass:
     """The recipe in a .toml file.
 
     Raises:
@@ -47,8 +48,8 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(f"recipe {path}: {error.message}", hint=error.hint) from None
 
 
-def parse_recipe(text: str) -> Recipe:
-    """The recipe in a TOML text.
+def parse_recipe(text: str) -> Recipe | OnePass:
+    """The recipe in a TOML text; one of a single pass says ``kind = "one-pass"``.
 
     Raises:
         UsageError: It is not TOML, or a field is missing, unknown or out of range.
@@ -57,13 +58,14 @@ def parse_recipe(text: str) -> Recipe:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"not TOML: {str(error).splitlines()[0]}") from None
+    model = OnePass if data.get("kind") == "one-pass" else Recipe
     try:
-        return Recipe.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
         raise UsageError(_first_line(error, data)) from None
 
 
-def write_recipe(recipe: Recipe, path: Path, *, force: bool = False) -> None:
+def write_recipe(recipe: Recipe | OnePass, path: Path, *, force: bool = False) -> None:
     """Write ``recipe`` to a .toml file, whole or not at all.
 
     Raises:
@@ -86,7 +88,7 @@ def write_recipe(recipe: Recipe, path: Path, *, force: bool = False) -> None:
         raise ResourceError(f"could not write recipe {path}: {error.strerror}") from None
 
 
-def print_recipe(recipe: Recipe) -> str:
+def print_recipe(recipe: Recipe | OnePass) -> str:
     """A recipe as TOML that :func:`parse_recipe` reads back as the same recipe."""
     return "\n".join(_table(recipe.model_dump(mode="python", exclude_none=True), ())) + "\n"
 

@@ -35,10 +35,10 @@ class StylizeSpec(Spec):
     size: int | None = Field(
         None, ge=32, le=16384, description="Longest side of the result, in px (default 512)."
     )
-    quality: Literal["draft", "good", "best", "published"] | None = Field(
+    quality: Literal["instant", "draft", "good", "best", "published"] | None = Field(
         None,
-        description="How long to work on it (default good); published: as long as the source of "
-        "the recipe did.",
+        description="How long to work on it (default good); instant: about a second, in one pass; "
+        "published: as long as the source of the recipe did.",
     )
     backbone: str | None = Field(
         None, description="The network that looks at the pictures; see `impasto backbones`."
@@ -108,8 +108,8 @@ class StylizeSpec(Spec):
     )
     init: str | None = Field(
         None,
-        description="What to start from: content, noise, mix:R (R part noise), a picture, or one "
-        "of the starts in docs/recipes.md.",
+        description="What to start from: content, noise, instant (the picture of one pass), "
+        "mix:R (R part noise), a picture, or one of the starts in docs/recipes.md.",
         json_schema_extra=PICTURE_OR_WORD,
     )
     optimizer: Literal["adam", "lbfgs", "rmsprop", "sgd"] | None = Field(

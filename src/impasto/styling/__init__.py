@@ -1,4 +1,4 @@
-"""Neural style transfer by optimisation: the main job, and textures, its style without a photo."""
+"""Neural style transfer, by optimisation or in one pass; and textures, its style alone."""
 
 from __future__ import annotations
 
@@ -8,20 +8,28 @@ from typing import TYPE_CHECKING
 from impasto.images import Picture
 from impasto.specs import StylizeSpec, TextureSpec
 from impasto.specs.texture import QUILTING
+from impasto.styling import fast
 from impasto.styling.inputs import read_inputs
 from impasto.styling.plan import resolve
 
 if TYPE_CHECKING:
+    from impasto.styling.one_pass import OnePassStylization
     from impasto.styling.quilt import Quilt
     from impasto.styling.run import Stylization
     from impasto.styling.texture import Texture
 
 
-def prepare(spec: StylizeSpec, read: Callable[[str], Picture]) -> Stylization:
+def prepare(spec: StylizeSpec, read: Callable[[str], Picture]) -> Stylization | OnePassStylization:
     """A job for ``spec``, checked: pictures read, weights verified, memory estimated.
 
     The pictures are read before torch is loaded, so that a bad one is reported at once.
     """
+    method = fast.resolve(spec)
+    if method is not None:
+        inputs = read_inputs(spec, method.init, read)
+        from impasto.styling.one_pass import OnePassStylization
+
+        return OnePassStylization(spec, method, inputs)
     recipe = resolve(spec)
     inputs = read_inputs(spec, recipe.init, read)
     from impasto.styling.run import Stylization

@@ -10,18 +10,20 @@ from torch import Tensor
 from impasto.backbones import Backbone
 from impasto.engine.devices import pick_device
 from impasto.engine.objective import Eyes, Goal
+from impasto.engine.pixels import Frame
 from impasto.images import FloatArray
 from impasto.images.resize import fit_size, resize, resize_map
 from impasto.images.tensors import to_tensor
 from impasto.recipes import Recipe
 from impasto.specs import StylizeSpec
-from impasto.styling import network, starts
+from impasto.styling import fast, network, starts
 from impasto.styling.colours import finished, needs_photo, recoloured
 from impasto.styling.filtered import Filters
 from impasto.styling.goals import Paintings, goals_at
 from impasto.styling.guides import Guides
 from impasto.styling.inputs import Inputs
 from impasto.styling.job import RecipeJob, Size, scales_of
+from impasto.styling.one_pass import instant
 from impasto.styling.plan import terms_at
 
 
@@ -104,6 +106,9 @@ class Stylization(RecipeJob):
         if start.kind == "picture" and self.inputs.start is not None:
             return resize(to_tensor(self.inputs.start, self.device), size).clamp(0, 1)
         photo = resize(self._photo, size).clamp(0, 1)
+        if start.kind == "instant":
+            areas = self._guides.areas_at(size, Frame(0))
+            return instant(fast.default(), photo, self._paintings, areas)
         generator = torch.Generator().manual_seed(self.spec.seed)
         return starts.draw(start, photo, list(self._paintings.images), generator, self.recipe.mean)
 

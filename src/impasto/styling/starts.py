@@ -22,8 +22,8 @@ class Start:
     """A start, parsed.
 
     Attributes:
-        kind: ``"content"``, ``"noise"``, ``"detail"``, ``"pixels"``, ``"quilting"`` or
-            ``"picture"``.
+        kind: ``"content"``, ``"noise"``, ``"detail"``, ``"pixels"``, ``"quilting"``,
+            ``"instant"`` or ``"picture"``.
         noise: Of noise: ``"flat"`` or one of :data:`SPREADS`.
         spread: Of noise, in 0-255.
         share: Part of noise; the rest is the photo.
@@ -49,6 +49,7 @@ def parse(init: str) -> Start:
     detail                the painting's mean colour plus the photo's finest detail
     pixels                pixels of the painting, drawn at random
     quilting              the painting, cut up and laid out anew (textures)
+    instant               the picture of the recipe ``instant``
     anything else         a picture of that name
     ===================== ===================================================================
 
@@ -57,7 +58,7 @@ def parse(init: str) -> Start:
     Raises:
         UsageError: A number is missing or out of range.
     """
-    if init in ("content", "detail", "pixels", "quilting"):
+    if init in ("content", "detail", "pixels", "quilting", "instant"):
         return Start(init)
     head, *rest = init.split(":")
     if head == "noise":
@@ -82,7 +83,7 @@ def draw(
     """The picture to begin with.
 
     Args:
-        start: Which; not a given picture.
+        start: Which; not a given picture, nor ``instant``.
         photo: (1, 3, H, W) in [0, 1], at the size of the start.
         paintings: Each (1, 3, h, w); ``detail``, ``pixels`` and ``quilting`` take the first.
         generator: Of the noise; on the CPU, so that devices agree.

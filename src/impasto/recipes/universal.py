@@ -1,0 +1,102 @@
+"""Universal style transfer: any painting, any photo, no optimisation."""
+
+from __future__ import annotations
+
+from impasto.recipes.one_pass import IMAGE, Level, OnePass, Pass, Smooth
+
+_DEEP, _MIDDLE, _FINE = "relu3_1", "relu2_1", "relu1_1"
+
+
+def _levels(*layers: str, **numbers: object) -> tuple[Level, ...]:
+    return tuple(Level.model_validate({"layer": layer, **numbers}) for layer in layers)
+
+
+_STROKES = Level(layer=_DEEP, method="swap", strength=0.6)
+
+INSTANT = OnePass(
+    name="instant",
+    title="impasto, at once",
+    summary="The fast default: the painting's patches at half the size, then its statistics.",
+    paper="Sheng et al. 2018 and Li et al. 2017, changed as docs/universal.md says",
+    passes={
+        "instant": (
+            Pass(size=0.5, levels=_levels(_DEEP, _MIDDLE, ridge=0.03)),
+            Pass(levels=_levels(_FINE, IMAGE, ridge=0.01)),
+        ),
+        "good": (
+            Pass(size=0.5, levels=(_STROKES, *_levels(_MIDDLE, _FINE, ridge=0.01))),
+            Pass(levels=_levels(_MIDDLE, _FINE, IMAGE, ridge=0.01)),
+        ),
+    },
+)
+
+WCT = OnePass(
+    name="wct",
+    title="Whitening and colouring",
+    summary="Li 2017: whitening and colouring, coarse to fine, from relu3_1 to relu1_1.",
+    paper="Li, Fang, Yang, Wang, Lu & Yang, Universal style transfer, NIPS 2017",
+    passes={
+        "instant": (Pass(levels=_levels(_MIDDLE, _FINE, method="whiten")),),
+        "good": (Pass(levels=_levels(_DEEP, _MIDDLE, _FINE, method="whiten")),),
+    },
+    deviations="Three levels instead of five: the embedded network keeps little colour at relu4_1 "
+    "and relu5_1, and decoders for them are muddy. Printed strength is 0.6; --alpha 0.6 is that.",
+)
+
+ADAIN = OnePass(
+    name="adain",
+    title="Adaptive instance normalisation",
+    summary="Huang 2017: mean and deviation of every channel, at three layers.",
+    paper="Huang & Belongie, Arbitrary style transfer in real-time, ICCV 2017",
+    passes={
+        "instant": (Pass(levels=_levels(_MIDDLE, _FINE, IMAGE, method="moments")),),
+        "good": (Pass(levels=_levels(_DEEP, _MIDDLE, _FINE, IMAGE, method="moments")),),
+    },
+    deviations="The paper trains a decoder for the changed features of relu4_1. Here decoders "
+    "that were trained to reconstruct read relu3_1, relu2_1 and relu1_1 in turn, and the colours "
+    "of the picture come last.",
+)
+
+STYLE_SWAP = OnePass(
+    name="style-swap",
+    title="Style swap",
+    summary="Chen 2016: every patch of features becomes the painting's most similar one.",
+    paper="Chen & Schmidt, Fast patch-based style transfer of arbitrary style, 2016",
+    quality="good",
+    passes={
+        "instant": (
+            Pass(
+                size=0.4,
+                levels=(Level(layer=_DEEP, method="swap"), *_levels(_MIDDLE, ridge=0.01)),
+            ),
+            Pass(levels=_levels(_FINE, ridge=0.01), detail=0.5),
+        ),
+        "good": (
+            Pass(
+                size=0.5,
+                levels=(
+                    Level(layer=_DEEP, method="swap"),
+                    *_levels(_MIDDLE, _FINE, ridge=0.01),
+                ),
+            ),
+            Pass(levels=_levels(_MIDDLE, _FINE, ridge=0.01), detail=0.5),
+        ),
+    },
+    deviations="Patches are compared after whitening (Sheng et al. 2018), at half the size, so "
+    "that strokes are large; two sizes of transport follow.",
+)
+
+PHOTO = OnePass(
+    name="photo",
+    title="Photo-realistic",
+    summary="Light and colours of another picture; straight lines stay straight.",
+    paper="Li, Liu, Li, Yang & Kautz, A closed-form solution to photorealistic stylization, 2018",
+    passes={
+        "instant": (Pass(levels=_levels(_FINE, IMAGE, ridge=0.01)),),
+        "good": (Pass(levels=_levels(_MIDDLE, _FINE, IMAGE, ridge=0.01)),),
+    },
+    smooth=Smooth(),
+    deviations="The last step is a guided filter with the photo's light (He et al. 2010) in place "
+    "of the paper's manifold ranking: in each window the picture is a linear function of the "
+    "photo, so no edge can move.",
+)

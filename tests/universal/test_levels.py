@@ -1,0 +1,109 @@
+"""A layer restyled: regions, strength, tiles."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from impasto import backbones, samples
+from impasto.errors import UsageError
+from impasto.losses.wasserstein import Wasserstein, matrix_root
+from impasto.testing import gradient_picture
+from impasto.universal import Coders, Gaussian, Region, restyled
+
+LAYERS = ["relu1_1", "relu2_1", "relu3_1"]
+#: Share of the distance to the painting that may be left.
+NEARER = {"image": 0.3, "relu1_1": 0.5, "relu2_1": 0.5, "relu3_1": 0.5}
+
+
+@pytest.fixture(scope="module")
+def coders() -> Coders:
+    return Coders(backbones.load(pooling="avg", normalized=True))
+
+
+def noisy(height: int, width: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    small = torch.rand(1, 3, height // 4 + 1, width // 4 + 1, generator=generator)
+    return torch.nn.functional.interpolate(small, size=(height, width), mode="bicubic").clamp(0, 1)
+
+
+def target(coders: Coders, layer: str, picture: torch.Tensor) -> Gaussian:
+    with torch.no_grad():
+        return Gaussian.of(coders.get(layer).encode(picture))
+
+
+@pytest.mark.parametrize("layer", [*LAYERS, "image"])
+def test_the_picture_takes_on_the_statistics(coders: Coders, layer: str) -> None:
+    """Seen by the layer itself, the picture is much nearer to the painting than the photo was."""
+    photo = torch.from_numpy(samples.photo("harbour", (96, 128))).permute(2, 0, 1)[None]
+    painting = torch.from_numpy(samples.painting("nocturne", (96, 128))).permute(2, 0, 1)[None]
+    want = target(coders, layer, painting)
+    made = restyled(photo, coders.get(layer), [Region(((want, 1.0),))], "transport")
+    assert made.shape == photo.shape
+    assert 0 <= float(made.min()) <= float(made.max()) <= 1
+    loss = Wasserstein(scale="relative")
+    goal = (want.mean[None], want.cov[None], matrix_root(want.cov[None]))
+    with torch.no_grad():
+        before, after = (
+            float(loss(coders.get(layer).encode(p).double(), goal)) for p in (photo, made)
+        )
+    assert after < NEARER[layer] * before
+
+
+@pytest.mark.parametrize("layer", [*LAYERS, "image"])
+def test_tiles_change_nothing(coders: Coders, layer: str) -> None:
+    photo = noisy(150, 203, 2)
+    where = torch.zeros(1, 1, 150, 203)
+    where[..., :90] = 1
+    regions = [
+        Region(((target(coders, layer, noisy(64, 64, 3)), 1.0),), where),
+        Region(((target(coders, layer, noisy(64, 64, 4)), 1.0),), 1 - where),
+    ]
+    whole, tiled = (
+        restyled(photo, coders.get(layer), regions, "transport", ridge=0.01, tile=t)
+        for t in (None, 64)
+    )
+    assert float((whole - tiled).abs().max()) < 1e-3
+
+
+def test_no_strength_is_the_picture(coders: Coders) -> None:
+    photo = noisy(40, 44, 5)
+    region = Region(((target(coders, "relu2_1", noisy(64, 64, 6)), 1.0),))
+    same = restyled(photo, coders.get("relu2_1"), [region], "transport", strength=0.0)
+    torch.testing.assert_close(same, photo, rtol=0, atol=1e-4)
+
+
+def test_where_no_region_is_features_stay(coders: Coders) -> None:
+    photo = noisy(64, 64, 7)
+    where = torch.zeros(1, 1, 64, 64)
+    where[..., :32] = 1
+    want = target(coders, "image", torch.ones(1, 3, 8, 8) * 0.25)
+    made = restyled(photo, coders.get("image"), [Region(((want, 1.0),), where)], "transport")
+    torch.testing.assert_close(made[..., 32:], photo[..., 32:])
+    assert float((made[..., :32] - 0.25).abs().max()) < 1e-3
+
+
+def test_constant_features_give_a_constant_picture(coders: Coders) -> None:
+    """Also features that no picture has: no checkerboard in plain areas."""
+    for layer in LAYERS:
+        coder = coders.get(layer)
+        features = coder.encode(gradient_picture(64, 64)).mean((2, 3), keepdim=True)
+        odd = (features * torch.rand_like(features) * 2).expand(-1, -1, 9, 9)
+        with torch.no_grad():
+            made = coder.decode(odd)
+        assert float((made - made.mean((2, 3), keepdim=True)).abs().max()) < 1e-3
+
+
+def test_unknown_layer(coders: Coders) -> None:
+    with pytest.raises(UsageError, match="no decoder for relu5_1"):
+        coders.get("relu5_1")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 9), (17, 5)])
+def test_tiny_pictures(coders: Coders, size: tuple[int, int]) -> None:
+    photo = torch.rand(1, 3, *size)
+    region = Region(((target(coders, "relu2_1", noisy(16, 16, 8)), 1.0),))
+    for method in ("transport", "whiten", "moments"):
+        made = restyled(photo, coders.get("relu2_1"), [region], method)
+        assert made.shape == photo.shape
+        assert bool(torch.isfinite(made).all())
