@@ -96,7 +96,9 @@ def test_a_device_that_is_not_there(run):
 
 
 def test_a_picture_that_cannot_fit(run):
-    done = run("stylize", "photo.png", "painting.png", "-o", "out.png", "--size", "16384")
+    done = run(
+        "stylize", "photo.png", "painting.png", "-o", "out.png", "--size", "16384", "--tile", "off"
+    )
     assert done.returncode == 5
     assert "GB of memory" in done.stderr
     assert "--size" in done.stderr

@@ -23,13 +23,13 @@ REFUSED = [
     (("stylize", *IO, "--style-wieght", "3"), "unknown option --style-wieght", "--style-weight?"),
     (("stylize", *IO, "--size", "31"), "size must be at least 32, not 31", ""),
     (("stylize", *IO, "--size", "3.5"), "size must be a whole number, not 3.5", ""),
-    (("stylize", *IO, "--quality", "drft"), "quality must be 'draft', 'good'", "draft?"),
+    (("stylize", *IO, "--quality", "drft"), "quality must be 'instant', 'draft'", "draft?"),
     (("stylize", *IO, "--style-weight", "nan"), "style-weight must be a finite number", ""),
     (("stylize", *IO, "--tv-weight", "-1"), "tv-weight must be at least 0", ""),
     (("stylize", *IO, "--style-blend", "1,2"), "style-blend has 2 numbers for 1 painting", ""),
     (("stylize", *IO, "--style-blend", "x"), "style-blend must be a number, not x", ""),
     (("stylize", *IO, "--init", "mix:2"), "init 'mix:2'", "mix:0.5"),
-    (("stylize", *IO, "--recipe", "impast"), "unknown recipe 'impast'", "did you mean impasto?"),
+    (("stylize", *IO, "--recipe", "impast"), "unknown recipe 'impast'", "did you mean impasto"),
     (("stylize", *IO[:-1], "out.gif"), "extension .gif is no picture format", ".png"),
     (("stylize", *IO[:-1], "no/out.png"), "does not exist", "mkdir -p"),
     (("stylize", *IO[:-1], "photo.png", "--force"), "photo.png is an input", "another name"),
@@ -129,7 +129,7 @@ def test_help_of_stylize_names_every_field_with_its_range(run):
     for name in {**StylizeSpec.model_fields, **OutputSpec.model_fields}:
         shown = name.upper() if name in ("content", "style") else "--" + name.replace("_", "-")
         assert shown in text
-    for part in ("[32 to 16384]", "[draft | good | ", "[more than 0]", "(default style)"):
+    for part in ("[32 to 16384]", "[instant | draft | ", "[more than 0]", "(default style)"):
         assert part in text
 
 

@@ -408,6 +408,11 @@ class Chain(Backbone):
         return low - RANGE_SLACK, high + RANGE_SLACK
 
 
+def watched() -> bool:
+    """Whether a ``TorchFunctionMode`` is on, which may want to see every ReLU."""
+    return torch._C._len_torch_function_stack() > 0
+
+
 def _fusible(stage: Stage, following: Stage | None, keep: frozenset[str]) -> Conv | None:
     """The convolution of ``stage``, where it can apply the ReLU of ``following`` itself.
 
@@ -415,7 +420,7 @@ def _fusible(stage: Stage, following: Stage | None, keep: frozenset[str]) -> Con
     """
     if not (isinstance(stage, Single) and isinstance(following, Relu)):
         return None
-    if not keep or stage.name in keep or not isinstance(stage.op, Conv):
+    if not keep or watched() or stage.name in keep or not isinstance(stage.op, Conv):
         return None
     return stage.op
 
