@@ -200,6 +200,7 @@ def test_the_oldest_go_when_there_are_too_many(tmp_path):
         assert studio.client.get(f"/api/pictures/{photo}").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_job_over_its_time_is_stopped_and_kept(tmp_path):
     with serving(tmp_path, limits={"wall": 5}) as studio:
         photo, painting = studio.upload(png(64, 64)), studio.upload(png(64, 64, 1))

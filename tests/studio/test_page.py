@@ -122,6 +122,7 @@ def test_from_the_upload_to_the_slider(ready, house: Studio):
     assert Path(download.value.path()).read_bytes()[8:12] == b"WEBP"
 
 
+@pytest.mark.slow
 def test_it_grows_while_one_watches_and_stops_when_asked(ready, house: Studio):
     page = ready
     set_small(page, 4000)
@@ -162,6 +163,7 @@ def test_another_verb_has_its_page_from_its_spec(page, house: Studio, tmp_path):
     assert job["spec"]["set"] == ["colours=3"]
 
 
+@pytest.mark.slow
 def test_history_outlives_the_server_and_settings_come_back(page, house: Studio):
     photo, painting = house.upload(png(64, 48, 1)), house.upload(png(64, 64, 2))
     words = {"content": photo, "style": [painting], "size": 40, "iterations": 3, "seed": 7}

@@ -244,6 +244,7 @@ def test_what_is_no_picture_is_refused(studio: Studio, data, words):
     assert not list((studio.root / "incoming").iterdir())
 
 
+@pytest.mark.slow
 def test_a_picture_that_takes_too_long_is_given_up(tmp_path):
     with serving(tmp_path, limits={"decoding": 0.4}) as studio:
         big = io.BytesIO()
@@ -390,6 +391,7 @@ print("survived")
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_survived(tmp_path):
     """On a small file system of its own; skips where none can be mounted."""
     source = Path(__file__).resolve().parents[2]
