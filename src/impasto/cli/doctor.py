@@ -17,7 +17,12 @@ from impasto.estimate import clock
 from impasto.events import Step
 
 #: Extra to the modules that it brings.
-EXTRAS = {"formats": ("scipy", "h5py", "pi_heif"), "examples": ("skimage",)}
+EXTRAS = {
+    "formats": ("scipy", "h5py", "pi_heif"),
+    "examples": ("skimage",),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "studio": ("fastapi", "uvicorn"),
+}
 PACKAGES = ("torch", "numpy", "Pillow", "safetensors", "pydantic", "cyclopts", "rich")
 #: Longest side of the measurement and of the pictures whose time is estimated, in px.
 MEASURED, ESTIMATED = 256, 512
