@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,13 @@ from torch import Tensor
 
 from impasto import networks
 from impasto.engine import memory
+from impasto.engine.at_once import AtOnce
 from impasto.engine.devices import pick_device
 from impasto.errors import UnknownName, UsageError
-from impasto.events import Event, Finished, Started
-from impasto.images import FloatArray, Picture
+from impasto.images import Picture
 from impasto.images.colour import keep_colours
-from impasto.images.resize import fit_size, resize, resize_map
-from impasto.images.tensors import from_tensor, to_tensor
+from impasto.images.resize import fit_size, resize
+from impasto.images.tensors import to_tensor
 from impasto.networks import Card, FastNet, Model
 from impasto.networks.fast import FOLD, paint
 from impasto.networks.shelf import locate
@@ -33,7 +32,7 @@ ROWS = 256
 MANY = 16_000_000
 
 
-class Applying:
+class Applying(AtOnce):
     """One job: checked on construction, run by :meth:`events`.
 
     Args:
@@ -48,8 +47,11 @@ class Applying:
         ResourceError: It would not fit in memory.
     """
 
+    verb = "apply"
+
     def __init__(self, spec: ApplySpec, image: Picture) -> None:
-        self.spec, self.photo = spec, image
+        super().__init__(image, fit_size(image.height, image.width, spec.size or max(image.size)))
+        self.spec = spec
         path = locate(spec.model)
         self.model = _loaded(path, path.stat().st_mtime_ns)
         if not isinstance(self.model.network, FastNet):
@@ -61,9 +63,7 @@ class Applying:
         self.paintings = paintings_of(self.model.card, self.network.styles)
         self.shares = shares_of(self.paintings, spec.style, spec.style_blend)
         self.device = pick_device(spec.device)
-        self.size = fit_size(image.height, image.width, spec.size or max(image.size))
         self.strip = self._strip()
-        self._result: Tensor | None = None
 
     def settings(self) -> dict[str, Any]:
         """All numbers, explicit."""
@@ -78,44 +78,13 @@ class Applying:
 
     def described(self) -> dict[str, Any]:
         """The input: name, sha256, size."""
-        source = self.photo.source
-        size = [self.photo.width, self.photo.height]
+        source = self.picture.source
+        size = [self.picture.width, self.picture.height]
         return {"image": {"name": source.name, "sha256": source.sha256, "size": size}}
 
     def notes(self) -> tuple[str, ...]:
         """What reading the photo did that a person might want to know."""
-        return tuple(f"{self.photo.source.name}: {n}" for n in self.photo.source.notes)
-
-    def events(self) -> Iterator[Event]:
-        """Run; the last event is :class:`impasto.events.Finished`, not saved yet."""
-        begun = time.monotonic()
-        yield Started("apply", (), self.settings(), self.notes())
-        self._result = self._painted()
-        yield self.finished(time.monotonic() - begun)
-
-    def finished(self, seconds: float, *, complete: bool = True) -> Finished:
-        """The result as an event.
-
-        Raises:
-            UsageError: There is none yet.
-        """
-        if self._result is None:
-            raise UsageError("the job has not begun")
-        image = from_tensor(self._result)
-        return Finished(image, self._alpha(), self.settings(), seconds, None, complete)
-
-    @property
-    def begun(self) -> bool:
-        """Whether there is a result: all of it, or nothing."""
-        return self._result is not None
-
-    def state(self) -> dict[str, Any]:
-        """Nothing: there is no half of it to go on from."""
-        return {}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Begin anew, as :meth:`state` holds nothing."""
-        del state
+        return tuple(f"{self.picture.source.name}: {n}" for n in self.picture.source.notes)
 
     def _strip(self) -> int:
         """Rows per strip; 0 is all at once."""
@@ -134,24 +103,16 @@ class Applying:
         return strip
 
     @torch.inference_mode()
-    def _painted(self) -> Tensor:
+    def make(self) -> Tensor:
         """(1, 3, H, W) in [0, 1]."""
-        photo = to_tensor(self.photo, self.device)
-        if self.size != self.photo.size:
+        photo = to_tensor(self.picture, self.device)
+        if self.size != self.picture.size:
             photo = resize(photo, self.size).clamp(0, 1)
         shares = torch.tensor([self.shares], device=self.device)
         made = paint(self.network.to(self.device), photo, shares, self.strip)
         if self.spec.colors == "content":
             made = keep_colours(made, photo)
         return made if self.spec.alpha == 1 else photo.lerp(made, self.spec.alpha)
-
-    def _alpha(self) -> FloatArray | None:
-        """(H, W) of the photo, at the size of the result."""
-        if self.photo.alpha is None:
-            return None
-        alpha = torch.tensor(self.photo.alpha)[None, None]
-        made: FloatArray = resize_map(alpha, self.size)[0, 0].numpy()
-        return made
 
 
 @lru_cache(maxsize=2)

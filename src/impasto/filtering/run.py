@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from impasto.engine import memory
+from impasto.engine.at_once import AtOnce
 from impasto.errors import UsageError
-from impasto.events import Event, Finished, Started
 from impasto.filters import Filter, adjusted, apply, draws, numbers, parse, seeded, unparse
-from impasto.images import FloatArray, Picture
-from impasto.images.resize import fit_size, resize, resize_map
-from impasto.images.tensors import from_tensor, to_tensor
+from impasto.images import Picture
+from impasto.images.resize import fit_size, resize
+from impasto.images.tensors import to_tensor
 from impasto.specs import FilterSpec
 
 #: Bytes per pixel at the peak of the most demanding filter (cartoon; the others take 100 to 210).
 PER_PIXEL = 250
 
 
-class Filtering:
+class Filtering(AtOnce):
     """One job: checked on construction, run by :meth:`events`.
 
     Args:
@@ -36,7 +34,10 @@ class Filtering:
         ResourceError: It would not fit in memory.
     """
 
+    verb = "filter"
+
     def __init__(self, spec: FilterSpec, image: Picture, reference: Picture | None = None) -> None:
+        super().__init__(image, fit_size(image.height, image.width, spec.size or max(image.size)))
         self.spec = spec
         self.inputs = {"image": image} | ({"reference": reference} if reference else {})
         self.chain = chain_of(spec)
@@ -46,12 +47,9 @@ class Filtering:
                 f"{', '.join(needy)} needs a second picture to take from",
                 hint="name a painting with --reference",
             )
-        longest = spec.size or max(image.size)
-        self.size = fit_size(image.height, image.width, longest)
         pixels = self.size[0] * self.size[1]
         need = memory.BASE + PER_PIXEL * pixels
         memory.check_fits(need, memory.available(torch.device("cpu")), pixels, max(self.size))
-        self._result: Tensor | None = None
 
     def settings(self) -> dict[str, Any]:
         """All numbers, explicit."""
@@ -83,47 +81,7 @@ class Filtering:
             found.append(f"{names} draws nothing at random: the seed changes nothing")
         return tuple(found)
 
-    def events(self) -> Iterator[Event]:
-        """Run; the last event is :class:`impasto.events.Finished`, not saved yet."""
-        begun = time.monotonic()
-        yield Started("filter", (), self.settings(), self.notes())
-        self._result = self._filtered()
-        yield self.finished(time.monotonic() - begun)
-
-    def finished(self, seconds: float, *, complete: bool = True) -> Finished:
-        """The result as an event.
-
-        Raises:
-            UsageError: There is none yet.
-        """
-        if self._result is None:
-            raise UsageError("the job has not begun")
-        image = from_tensor(self._result)
-        return Finished(image, self._alpha(), self.settings(), seconds, None, complete)
-
-    @property
-    def begun(self) -> bool:
-        """Whether there is a result: all of it, or nothing."""
-        return self._result is not None
-
-    def state(self) -> dict[str, Any]:
-        """Nothing: there is no half of it to go on from."""
-        return {}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Begin anew, as :meth:`state` holds nothing."""
-        del state
-
-    def save_recipe(self, path: str, *, force: bool) -> None:
-        """There is none.
-
-        Raises:
-            UsageError: Always.
-        """
-        del path, force
-        raise UsageError("filter has no recipe to save", hint="leave out --save-recipe")
-
-    def _filtered(self) -> Tensor:
+    def make(self) -> Tensor:
         """(1, 3, H, W) in [0, 1]."""
         photo = to_tensor(self.inputs["image"])
         if self.size != self.inputs["image"].size:
@@ -131,14 +89,6 @@ class Filtering:
         reference = self.inputs.get("reference")
         done = apply(self.chain, photo, None if reference is None else to_tensor(reference))
         return done if self.spec.alpha == 1 else photo.lerp(done, self.spec.alpha)
-
-    def _alpha(self) -> FloatArray | None:
-        """(H, W) of the photo, at the size of the result."""
-        alpha = self.inputs["image"].alpha
-        if alpha is None:
-            return None
-        made: FloatArray = resize_map(torch.tensor(alpha)[None, None], self.size)[0, 0].numpy()
-        return made
 
 
 def chain_of(spec: FilterSpec) -> list[Filter]:
