@@ -65,7 +65,8 @@ def _held_bytes(backbone: Backbone, probe: Tensor, run: Callable[[Tensor], Any])
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
             held[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        # An output that is kept as it is would hold its own graph, for ever.
+        return tensor.detach()
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
         out = run(probe.requires_grad_())
