@@ -32,11 +32,13 @@ class Saving(torch.autograd.Function):
 
 
 def test_a_probe_lets_go_of_its_graph() -> None:
-    heavy = Heavy()
-    gone = weakref.ref(heavy)
+    held_by_node = [Heavy()]
+    gone = weakref.ref(held_by_node[0])
     network: Any = nn.Conv2d(3, 3, 1)
-    held = memory._held_bytes(network, torch.zeros(1, 3, 8, 8), lambda x: Saving.apply(x, heavy))
+    held = memory._held_bytes(
+        network, torch.zeros(1, 3, 8, 8), lambda x: Saving.apply(x, *held_by_node)
+    )
     assert held == 3 * 8 * 8 * 4
-    del heavy
+    held_by_node.clear()
     gc.collect()
     assert gone() is None
