@@ -8,6 +8,7 @@ bodies, and no waiting for silent clients.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -30,6 +31,8 @@ OPEN_PATHS = ("/", "/static/")
 UPLOADS = "/api/uploads"
 #: Most bytes of all headers of a request.
 HEADER_BYTES = 16_384
+#: What is still read of a body that is too large, and for how long.
+LINGER_BYTES, LINGER_SECONDS = 4_000_000, 1.0
 
 HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
@@ -94,12 +97,12 @@ class Guard:
             self._check(scope)
             body = _Body(receive, scope, self._settings)
         except Refused as error:
-            await _answer(send, error)
+            await _refuse(receive, send, error)
             return
         try:
             await self._app(scope, body.receive, send)
         except Refused as error:
-            await _answer(send, error)
+            await _refuse(receive, send, error)
 
     def _check(self, scope: Scope) -> None:
         headers = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in scope["headers"]]
@@ -208,6 +211,23 @@ def _sealed(send: Send, path: str) -> Send:
         await send(message)
 
     return sealed
+
+
+async def _refuse(receive: Receive, send: Send, error: Refused) -> None:
+    """Answer; where a body is too large, read on a little before.
+
+    A connection that is closed upon unread bytes is reset, and the answer may be lost with it.
+    """
+    if error.status == 413:
+        read = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while read < LINGER_BYTES:
+                    message = await receive()
+                    read += len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        break
+    await _answer(send, error)
 
 
 async def _answer(send: Send, error: Refused) -> None:
