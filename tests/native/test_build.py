@@ -132,9 +132,9 @@ def test_kept_memory_is_not_asked_for_again():
         text=True,
         check=True,
     )
-    usual, kept, after = (int(n) for n in done.stdout.split())
+    usual, kept, given_back = (int(n) for n in done.stdout.split())
     assert kept < usual / 20
-    assert after > usual / 2
+    assert given_back > 30  # MB, of the 40 that were kept
 
 
 _FAULTS = """
@@ -148,12 +148,15 @@ def faults():
     for _ in range(4): fill()
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() // 1_000_000
+
 usual = faults()
 with kept_memory():
     with kept_memory():
         pass
-    kept = faults()
-print(usual, kept, faults())
+    kept, held = faults(), resident()
+print(usual, kept, held - resident())
 """
 
 
