@@ -38,10 +38,11 @@ ALLOWED = {
     "records": GROUND,
     "plots": GROUND | {"records"},
     "estimate": set(),
-    "jobs": GROUND | {"specs", "images", "engine", "records", "plots"},
+    "outputs": GROUND | {"specs", "images"},
+    "jobs": GROUND | {"specs", "images", "engine", "records", "plots", "outputs"},
     "api": GROUND | {"specs", "images", "jobs", "backbones"},
-    "cli": GROUND | {"specs", "jobs", "estimate"},
-    "studio": GROUND | {"specs", "jobs", "estimate"},
+    "cli": GROUND | {"specs", "jobs", "outputs", "estimate"},
+    "studio": GROUND | {"specs", "jobs", "outputs", "estimate"},
 }
 #: Rooms whose names commands may list, besides what their row allows.
 LISTINGS = {

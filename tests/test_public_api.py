@@ -222,7 +222,7 @@ def test_filter(photo, painting, tmp_path):
 def test_filter_signature_and_mistakes(photo):
     parameters = list(inspect.signature(impasto.filter).parameters)
     assert parameters[:3] == ["image", "name", "reference"]
-    outputs = {"output", "force", "max_pixels"}
+    outputs = {"output", "force", "max_pixels", "keep_metadata"}
     assert set(parameters) == {*FilterSpec.model_fields, *outputs}
     with pytest.raises(UnknownName, match="did you mean kuwahara"):
         impasto.filter(photo, "kuwahra")
