@@ -89,6 +89,8 @@ def counts(recipe: Recipe, field: str, value: Any) -> bool:
         return rest == "name" or rest in COUNTS[recipe.optimizer.name]
     if field == "schedule.count" or first in QUIET or rest.endswith(".source"):
         return value not in (0, (), None, False, "plain", "zeros")
+    if field == "schedule.carried":
+        return not value
     if field in ("schedule.first", "schedule.final_lr") or rest.endswith(".scaling"):
         return bool(value != 1)
     if first == "schedule" and recipe.schedule.ratio == 1:

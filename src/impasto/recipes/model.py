@@ -74,6 +74,7 @@ class Schedule(Data):
     smallest: int = Field(default=112, ge=16)
     count: int = Field(default=0, ge=0)
     steps: dict[str, tuple[int, ...]]
+    carried: bool = True
     first: float = Field(default=1.0, ge=1)
     final_lr: float = Field(default=1.0, gt=0)
 
