@@ -73,6 +73,8 @@ def section(recipe: Recipe) -> str:
         lines = [f"- {term_text(term)}" for term in recipe.stand_in.terms]
         if recipe.stand_in.optimizer is not None:
             lines.append(f"- optimizer: {optimizer_text(recipe.stand_in.optimizer)}")
+        if recipe.stand_in.pooling is not None:
+            lines.append(f"- pooling: {recipe.stand_in.pooling}")
         parts.append("On other networks (by eye):\n\n" + "\n".join(lines))
         parts += [recipe.stand_in.reason] if recipe.stand_in.reason else []
     if recipe.deviations:

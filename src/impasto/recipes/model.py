@@ -90,12 +90,14 @@ class StandIn(Data):
         backbone: The network to use where the method's own is missing.
         terms: In place of the recipe's.
         optimizer: In place of the recipe's, where its numbers belong to the published weights.
+        pooling: In place of the recipe's, where the other network needs the smoother one.
         reason: What is not as published, and why.
     """
 
     backbone: str = "vgg16_bn.craft"
     terms: tuple[TermSpec, ...]
     optimizer: OptimizerSpec | None = None
+    pooling: Literal["max", "avg"] | None = None
     reason: str = ""
 
 

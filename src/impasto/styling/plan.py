@@ -86,6 +86,7 @@ def rebalanced(recipe: Recipe, spec: StylizeSpec, backbone: str | None) -> Recip
             "mean": None,
             "terms": stand_in.terms,
             "optimizer": stand_in.optimizer or recipe.optimizer,
+            "pooling": spec.pooling or stand_in.pooling or recipe.pooling,
             "stand_in": None,
         }
     )
