@@ -66,6 +66,8 @@ class Schedule(Data):
         count: Largest number of scales; 0 is as many as fit.
         steps: By quality: steps of the final scale, of the one before it, and so on; the last
             number serves all coarser ones.
+        carried: Where a picture is too small for any scale but the final one, this takes the
+            largest number of steps of all.
         first: The coarsest scale takes this many times its steps, where there are several.
         final_lr: Factor of the step size at the final scale, where there are several.
     """

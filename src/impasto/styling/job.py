@@ -23,7 +23,7 @@ from impasto.engine.store import Store
 from impasto.events import Event, Finished, Started
 from impasto.images import FloatArray
 from impasto.images.tensors import from_tensor
-from impasto.recipes import Recipe, Schedule, write_recipe
+from impasto.recipes import Recipe, write_recipe
 from impasto.styling import tiling
 
 Size = tuple[int, int]
@@ -178,9 +178,9 @@ def layers_of(recipe: Recipe) -> list[str]:
 def scales_of(recipe: Recipe, size: Size, backbone: Backbone) -> list[Scale]:
     """The pyramid without the scales that are too small for the deepest layer.
 
-    The final one stays in any case, so that a size that is too small is reported. The first one
-    takes over the steps of coarser ones that a larger picture would have: large shapes are settled
-    there, and few steps at the end are enough only after that.
+    The final one stays in any case, so that a size that is too small is reported. Where it is
+    the only one it takes over the steps of the coarser ones that a larger picture has: few steps
+    at the end are enough only after large shapes were settled.
 
     Raises:
         InputError: The size is too small; the message names the layer.
@@ -193,14 +193,9 @@ def scales_of(recipe: Recipe, size: Size, backbone: Backbone) -> list[Scale]:
     if min(size) < need:
         backbone.taps(torch.zeros(1, 3, *size), layers)  # raises, with the layer's name
     scales = [s for s in every if min(s.height, s.width) >= need]
-    number = _carried(plan, steps, scales)
+    number = scales[0].steps
     if len(scales) > 1:
         number = round(number * plan.first)
+    elif plan.ratio > 1 and plan.carried:
+        number = max(steps[: plan.count or None])
     return [replace(scales[0], steps=number), *scales[1:]]
-
-
-def _carried(plan: Schedule, steps: Sequence[int], scales: Sequence[Scale]) -> int:
-    """Steps of the first of ``scales`` (coarse to fine); ``steps`` are those of ``plan``."""
-    if plan.ratio == 1 or (len(scales) == 1 and not plan.carried):
-        return scales[0].steps
-    return max(scales[0].steps, *steps[len(scales) : plan.count or None], 0)
