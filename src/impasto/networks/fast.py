@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
-from impasto.networks.layers import conv, enlarged, zeroed
+from impasto.networks.layers import conv, zeroed
 from impasto.networks.model import NETWORKS, numbers
 
 #: What an architecture may set: channels and residual blocks at a quarter of the size, channels
@@ -27,6 +27,11 @@ FOLD = 4
 EPS = 1e-5
 #: Slope of the way past the network, at mid grey: the logit's, 4, softened.
 SLOPE = 4.0
+
+
+def enlarged(x: Tensor) -> Tensor:
+    """Twice the height and width, bilinear: repeated values leave their 2 x 2 blocks visible."""
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 class ConditionalNorm(nn.Module):
@@ -233,9 +238,9 @@ def _rows(
         first: See ``x``.
         whole: Rows of the whole; those of ``x`` without.
     """
-    rows = 2 * (x.shape[-2] if whole is None else whole)
-    above, below = max(0, start - 1), min(rows, stop + 1)
-    a, b = above // 2, -(-below // 2)
+    size = x.shape[-2] if whole is None else whole
+    above, below = max(0, start - 1), min(2 * size, stop + 1)
+    a, b = max(0, (above - 1) // 2), min(size, below // 2 + 1)
     part = enlarged(x[..., a - first : b - first, :])[..., above - 2 * a : below - 2 * a, :]
     return _mirrored(layer, part, start - above, below - stop)
 
