@@ -49,8 +49,8 @@ class Coder:
         return self.decoder.first(features)
 
     def settled(self, features: Tensor) -> Tensor:
-        """Without values that the layer cannot have."""
-        return features.clamp(0, 1) if self.decoder is None else features.clamp_min(0)
+        """Without values that the layer cannot have; in place."""
+        return features.clamp_(0, 1) if self.decoder is None else features.clamp_min_(0)
 
 
 class Coders:
