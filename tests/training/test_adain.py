@@ -12,7 +12,7 @@ from PIL import Image
 
 from impasto import images, samples
 from impasto.errors import UsageError
-from impasto.training.adain import AdainTask, apart, moments, renormalised
+from impasto.training.adain import AdainTask, apart, moments, renormalised, scales
 from impasto.training.decoder import DecoderTask, task
 from impasto.training.group import Group
 from impasto.training.loop import Training
@@ -21,7 +21,7 @@ from impasto.training.run import make
 from impasto.training.task import Asked
 
 STYLES = tuple(images.load(samples.painting(n, (200, 240))) for n in ("nocturne", "woodblock"))
-SETTINGS = {"mode": "adain", "parts": "1", "layers": "relu1_1+relu2_1", "layer": "relu2_1"}
+SETTINGS = {"mode": "adain", "parts": "1", "layers": "image+relu1_1", "layer": "relu2_1"}
 
 
 def asked(**settings: str) -> Asked:
@@ -54,8 +54,25 @@ def test_features_get_the_moments() -> None:
     have = moments(made)
     torch.testing.assert_close(have[0], wanted[0], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(have[1][:, :3], wanted[1][:, :3], rtol=1e-3, atol=1e-3)
-    assert float(apart(have, have)) == 0
-    assert float(apart((2 * wanted[0], 2 * wanted[1]), wanted)) == pytest.approx(1, rel=1e-4)
+    assert float(apart(have, have, torch.ones(4))) == 0
+
+
+def test_every_channel_counts_alike() -> None:
+    mean, deviation = torch.rand(6, 3) + 1, torch.rand(6, 3) + 1
+    large = torch.tensor([1.0, 100.0, 0.01])
+    wanted = mean * large, deviation * large
+    scale = scales(wanted)
+    np.testing.assert_allclose(
+        scale[:2], (wanted[0] ** 2 + wanted[1] ** 2).mean(0).sqrt()[:2], rtol=1e-5
+    )
+    one, other = (
+        float(apart((wanted[0] * f, wanted[1] * f), wanted, scale))
+        for f in (torch.tensor([2.0, 1, 1]), torch.tensor([1.0, 2, 1]))
+    )
+    assert one == pytest.approx(1 / 3, rel=1e-3)
+    assert other == pytest.approx(1 / 3, rel=1e-3)
+    dead = scales((torch.zeros(2, 3), torch.tensor([[0.0, 1, 1]] * 2)))
+    assert float(dead.min()) > 0
 
 
 def test_it_begins_as_the_one_that_reconstructs() -> None:

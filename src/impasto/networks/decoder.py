@@ -55,7 +55,8 @@ class Decoder(nn.Module):
             ``last``.
         last: Channels of the last hidden layer, at full size.
         blocks: Residual blocks at the size of the features.
-        smooth: Whether features are enlarged bilinearly, not repeated.
+        smooth: Whether features are enlarged bilinearly, not repeated, and the read-out has no
+            pattern of the period of a position (:func:`unpatterned`).
     """
 
     def __init__(
@@ -72,8 +73,9 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.stride = stride
+        self.smooth = bool(smooth)
         self.readout = Mirrored(channels, 3 * stride**2)
-        self.rest = Rest(channels, stride, width, last, blocks, bool(smooth))
+        self.rest = Rest(channels, stride, width, last, blocks, self.smooth)
         self.corrections = nn.ModuleList(
             Correction(channels, stride, hidden) for _ in range(rounds)
         )
@@ -112,6 +114,7 @@ class Decoder(nn.Module):
         widths = [self.readout.out_channels, self.rest.first.out_channels]
         read, hidden = torch.split(both, widths, 1)
         plain = F.pixel_shuffle(read, self.stride)
+        plain = unpatterned(plain, self.stride) if self.smooth else plain
         guess: Tensor = plain + self.rest(F.relu(hidden), plain)
         return guess
 
@@ -136,7 +139,7 @@ class Decoder(nn.Module):
         """Pixels beyond a position's own on each side that :meth:`first` depends on, at most."""
         # At the size of the features, at the sizes between (s/2 + ... + 1), at full size; and a
         # bilinear enlargement looks one position further, of the size before (s + ... + 2).
-        further = 2 * (self.stride - 1) if self.rest.enlarged is smoothly_enlarged else 0
+        further = 2 * (self.stride - 1) if self.smooth else 0
         return self.stride * (1 + 2 * len(self.rest.blocks)) + (self.stride - 1) + 2 + further
 
     @classmethod
@@ -236,6 +239,21 @@ def evened(readout: nn.Conv2d, stride: int) -> tuple[Tensor, Tensor]:
     weight = weight - excess[:, :, None, None] / (weight.shape[2] * weight.shape[3])
     even = bias.view(3, -1).mean(1, keepdim=True).expand(3, stride**2)
     return weight, even.flatten()
+
+
+def unpatterned(picture: Tensor, stride: int) -> Tensor:
+    """A picture (B, 3, H, W) without what repeats every ``stride`` pixels: a short blur.
+
+    The kernel, a mean of ``stride`` pixels and then of 2, has zeros at that period and at all
+    fractions of it. The pixels of a position are read by filters of their own, and what they make
+    of features that no photo has differs from one to the next.
+    """
+    if stride == 1:
+        return picture
+    ends = picture.new_tensor([0.5, *[1.0] * (stride - 1), 0.5]) / stride
+    kernel = torch.outer(ends, ends).expand(picture.shape[1], 1, -1, -1)
+    grown = F.pad(picture, (stride // 2,) * 4, mode="reflect")
+    return F.conv2d(grown, kernel, groups=picture.shape[1])
 
 
 @torch.no_grad()

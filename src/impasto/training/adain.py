@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from impasto import networks
+from impasto.engine.objective import IMAGE
 from impasto.errors import UsageError
 from impasto.images import Picture
 from impasto.images.tensors import to_tensor
@@ -20,8 +21,10 @@ from impasto.training.task import Asked
 
 #: How a part of a painting is drawn: its edge in px, and how far it is reduced.
 PART = Crops(192, (1.0, 2.5))
-#: Added to variances before the root and to norms in a denominator.
+#: Added to variances before the root.
 EPS = 1e-5
+#: Least mean square of a channel, relative to the mean of all.
+FLOOR = 1e-3
 #: Mean and deviation of each channel, both (B, C).
 Moments = tuple[Tensor, Tensor]
 
@@ -34,11 +37,12 @@ class AdainTask(DecoderTask):
     painting's moments (``style``): Huang & Belongie 2017, equations 11 to 14.
 
     Settings besides those of :class:`DecoderTask`: ``style``, the weight; ``layers``, where moments
-    are compared, joined by ``+``; ``parts``, how many are drawn from each painting; ``begin``, the
-    model on the shelf whose weights are taken as far as they fit.
+    are compared, joined by ``+``, ``image`` among them or not; ``parts``, how many are drawn from
+    each painting; ``begin``, the model on the shelf whose weights are taken as far as they fit.
 
-    Deviations: distances are relative to the squares of what is asked for, so that no layer
-    counts more because its numbers are large; the decoder begins as one that reconstructs.
+    Deviations: every channel is divided by its root mean square over the paintings, since a few
+    channels of an encoder can be so large that nothing else would count; the decoder begins as one
+    that reconstructs.
 
     Args:
         asked: The request; its paintings are what it learns to paint with.
@@ -51,8 +55,8 @@ class AdainTask(DecoderTask):
         **DecoderTask.own,
         "mode": "adain",
         "layer": "relu3_1",
-        "style": 10.0,
-        "layers": "relu1_1+relu2_1+relu3_1+relu4_1",
+        "style": 5.0,
+        "layers": "image+relu1_1+relu2_1+relu3_1",
         "parts": 4,
         "begin": "decoder-relu3_1",
     }
@@ -63,8 +67,10 @@ class AdainTask(DecoderTask):
         if not asked.styles:
             raise UsageError("the mode adain needs paintings", hint="name some")
         self.seed = asked.seed
-        self.layers = [self.encoder.resolve(n) for n in self.numbers["layers"].split("+")]
+        names = self.numbers["layers"].split("+")
+        self.layers = [n if n == IMAGE else self.encoder.resolve(n) for n in names]
         self._styles = self._measured(asked.styles)
+        self._scales = {n: scales(m) for n, m in self._styles.items()}
 
     def slow(self) -> Mapping[str, float]:
         """The read-out begins where it should be, but has another task now."""
@@ -115,22 +121,27 @@ class AdainTask(DecoderTask):
         wanted = {n: (m[which], d[which]) for n, (m, d) in self._styles.items()}
         target = renormalised(self._features(photos), wanted[self.layer]).clamp_min(0)
         made = self.decoder.first(target)
-        seen = self.encoder.taps(made, [*self.layers, self.layer])
-        content = (seen[self.layer] - target).square().mean() / target.square().mean()
-        style = torch.stack([apart(moments(seen[n]), wanted[n]) for n in self.layers]).sum()
+        seen = self._seen(made)
+        missing = (seen[self.layer] - target) / self._scales[self.layer][:, None, None]
+        parts = [apart(moments(seen[n]), wanted[n], self._scales[n]) for n in self.layers]
+        content, style = missing.square().mean(), torch.stack(parts).sum()
         return made, {"content": content, "style": self.numbers["style"] * style}
+
+    def _seen(self, pictures: Tensor) -> dict[str, Tensor]:
+        names = dict.fromkeys([*self.layers, self.layer])
+        own = {IMAGE: pictures} if IMAGE in names else {}
+        return own | self.encoder.taps(pictures, [n for n in names if n != IMAGE])
 
     @torch.no_grad()
     def _measured(self, paintings: Sequence[Picture]) -> dict[str, Moments]:
         """By layer, the moments of all parts of all paintings, (N, C) each."""
         draw = np.random.default_rng((self.seed, 1))
-        names = list(dict.fromkeys([*self.layers, self.layer]))
-        found: dict[str, list[Moments]] = {n: [] for n in names}
+        found: dict[str, list[Moments]] = {n: [] for n in [*self.layers, self.layer]}
         for painting in paintings:
             whole = (to_tensor(painting)[0] * 255).round().to(torch.uint8)
             parts = [cut(whole, PART, draw) for _ in range(self.numbers["parts"])]
-            taps = self.encoder.taps(torch.stack(parts).to(next(self.network.parameters())), names)
-            for name, features in taps.items():
+            seen = self._seen(torch.stack(parts).to(next(self.network.parameters())))
+            for name, features in seen.items():
                 found[name].append(moments(features))
         return {
             name: (torch.cat([m for m, _ in every]), torch.cat([d for _, d in every]))
@@ -151,8 +162,13 @@ def renormalised(features: Tensor, wanted: Moments) -> Tensor:
     return features * gain[:, :, None, None] + shift[:, :, None, None]
 
 
-def apart(have: Moments, wanted: Moments) -> Tensor:
-    """Squared distance of moments, relative to the square of those that are wanted; mean over B."""
-    gone = (have[0] - wanted[0]).square().sum(1) + (have[1] - wanted[1]).square().sum(1)
-    size = wanted[0].square().sum(1) + wanted[1].square().sum(1)
-    return (gone / (size + EPS)).mean()
+def scales(styles: Moments) -> Tensor:
+    """Root mean square of each channel over all styles, (C,); silent ones get a little."""
+    squares = (styles[0].square() + styles[1].square()).mean(0)
+    return squares.clamp_min(float(squares.mean()) * FLOOR).sqrt()
+
+
+def apart(have: Moments, wanted: Moments, scale: Tensor) -> Tensor:
+    """Mean over pictures and channels of the squared distance of moments, in units of ``scale``."""
+    gone = (have[0] - wanted[0]).square() + (have[1] - wanted[1]).square()
+    return (gone / scale.square()).mean()
