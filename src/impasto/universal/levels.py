@@ -70,7 +70,7 @@ def restyled(
     seen_once = coder.encode(grown) if tile is None else None
     maps = [_padded(r.where, grown) for r in regions]
     if method == "swap":
-        change = _swapping(regions, maps, strength)
+        change = _swapping(regions, maps, strength, ridge)
     else:
         own = _gaussians(grown, coder, maps, tile, seen_once)
         carried = [
@@ -113,13 +113,15 @@ def _carrying(carried: Sequence[Affine], maps: Sequence[Tensor | None]) -> Chang
     return change
 
 
-def _swapping(regions: Sequence[Region], maps: Sequence[Tensor | None], strength: float) -> Change:
+def _swapping(
+    regions: Sequence[Region], maps: Sequence[Tensor | None], strength: float, ridge: float
+) -> Change:
     def change(features: Tensor, down: Span, across: Span) -> Tensor:
         made = []
         for region in regions:
             assert region.patches is not None
             target = max(region.targets, key=lambda t: t[1])[0]
-            new = swapped(features, region.patches(), target)
+            new = swapped(features, region.patches(), target, ridge)
             made.append(features.lerp(new, strength))
         return _composed(features, made, maps, down, across)
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.universal.gaussian import Affine, Gaussian, power, transport
+from impasto.universal.gaussian import Affine, Gaussian, power, raised, transport
 
 #: Edge of a patch, in positions, and how far it goes from its middle.
 PATCH, HALF = 3, 1
@@ -22,7 +22,9 @@ def whitening(gaussian: Gaussian, cut: float = 1e-4) -> Affine:
     return Affine(matrix, -matrix @ gaussian.mean)
 
 
-def swapped(photo: Tensor, painting: Tensor, target: Gaussian) -> Tensor:
+def swapped(
+    photo: Tensor, painting: Tensor, target: Gaussian, ridge: float = 0.0
+) -> Tensor:
     """The photo's features made of the painting's patches, with the statistics ``target``.
 
     Patches of 3 x 3 positions are compared by normalised correlation after both pictures were
@@ -33,12 +35,14 @@ def swapped(photo: Tensor, painting: Tensor, target: Gaussian) -> Tensor:
         photo: (1, C, H, W).
         painting: (1, C, H', W').
         target: Mean and covariance of the result.
+        ridge: See :func:`impasto.universal.gaussian.raised`: how little of what hardly varies
+            counts in the comparison.
 
     Returns:
         (1, C, H, W).
     """
-    own = whitening(Gaussian.of(photo))(photo)
-    theirs = whitening(Gaussian.of(painting))(painting)
+    own = whitening(raised(Gaussian.of(photo), ridge))(photo)
+    theirs = whitening(raised(Gaussian.of(painting), ridge))(painting)
     mixed = _averaged(theirs, _nearest(own, theirs))
     return transport(Gaussian.of(mixed), target)(mixed)
 
