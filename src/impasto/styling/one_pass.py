@@ -66,7 +66,7 @@ class Universal:
 
     def level(self, picture: Tensor, level: Level, areas: Sequence[Area], alpha: float) -> Tensor:
         """One level of the method; picture (1, 3, H, W), areas with maps of that size."""
-        coder = self.coders.get(level.layer)
+        coder = self.coders.get(level.layer, level.decoder)
         longest = max(picture.shape[-2:])
         frame = margin(coder)
         regions = []
@@ -142,7 +142,7 @@ class OnePassStylization:
         )
         coders = Coders(load_backbone(method, self.device))
         for level in (level for p in self.passes for level in p.levels):
-            coders.get(level.layer)
+            coders.get(level.layer, level.decoder)
         self._universal = Universal(coders, self._paintings, chosen_tile(spec, method, size))
         self._guides = Guides.of(inputs, spec, size, self.device)
         self._picture: Tensor | None = None
