@@ -22,9 +22,7 @@ def whitening(gaussian: Gaussian, cut: float = 1e-4) -> Affine:
     return Affine(matrix, -matrix @ gaussian.mean)
 
 
-def swapped(
-    photo: Tensor, painting: Tensor, target: Gaussian, ridge: float = 0.0
-) -> Tensor:
+def swapped(photo: Tensor, painting: Tensor, target: Gaussian, ridge: float = 0.0) -> Tensor:
     """The photo's features made of the painting's patches, with the statistics ``target``.
 
     Patches of 3 x 3 positions are compared by normalised correlation after both pictures were
