@@ -27,7 +27,7 @@ ALLOWED = {
     "styling": GROUND
     | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters", "universal"},
     "universal": GROUND | {"images", "backbones", "engine", "networks"},
-    "networks": GROUND | {"backbones", "images"},
+    "networks": GROUND | {"backbones", "images", "native"},
     "training": GROUND
     | {"specs", "images", "losses", "backbones", "engine", "networks", "recipes"},
     "applying": GROUND | {"specs", "images", "engine", "networks"},

@@ -145,5 +145,5 @@ def channels_last(network: nn.Module) -> nn.Module:
 
 #: Tasks by name: ``module:class`` of a :class:`Task`; a line for each.
 TASKS: Registry[str] = Registry("task")
-TASKS.add("decoder", "impasto.training.decoder:DecoderTask")
+TASKS.add("decoder", "impasto.training.decoder:task")
 TASKS.add("style", "impasto.training.style:StyleTask")
