@@ -25,7 +25,8 @@ ALLOWED = {
     "engine": GROUND | {"losses", "backbones", "images"},
     "filtering": GROUND | {"specs", "images", "engine", "filters"},
     "styling": GROUND
-    | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters", "universal"},
+    | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters", "universal"}
+    | {"networks"},
     "universal": GROUND | {"images", "backbones", "engine", "networks"},
     "networks": GROUND | {"backbones", "images", "native"},
     "training": GROUND

@@ -121,12 +121,13 @@ def with_options(*specs: type[Spec]) -> Callable[[F], F]:
 
 
 @with_options(jobs.spec_type("stylize"), OutputSpec)
-def stylize(content: Picture, style: Picture | Iterable[Picture], **options: Any) -> Result:
+def stylize(content: Picture, style: Picture | Iterable[Picture] = (), **options: Any) -> Result:
     """Give a photo the style of a painting.
 
     Args:
         content: The photo.
-        style: One or several paintings (a list or tuple).
+        style: One or several paintings (a list or tuple); names of paintings that a trained
+            network knows, or nothing, with ``recipe="fast:NAME"``.
         options: Fields of :class:`impasto.specs.StylizeSpec`, named like the options of
             ``impasto stylize``, and of :class:`impasto.specs.OutputSpec`. ``init`` may be a
             picture, too.
@@ -142,7 +143,7 @@ def stylize(content: Picture, style: Picture | Iterable[Picture], **options: Any
 
 @with_options(jobs.spec_type("stylize"), OutputSpec)
 def stylize_steps(
-    content: Picture, style: Picture | Iterable[Picture], **options: Any
+    content: Picture, style: Picture | Iterable[Picture] = (), **options: Any
 ) -> Iterator[Event]:
     """Like :func:`stylize`, as events: one :class:`impasto.events.Step` for every step.
 

@@ -143,6 +143,7 @@ class TrainingJob:
         return Card(
             task=self.spec.task,
             data="; ".join(filter(None, (data, names))),
+            styles=self.task.choices(),
             steps=self.training.done,
             losses=self._losses() | self._figures,
             licence=self.spec.licence,

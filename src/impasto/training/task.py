@@ -129,6 +129,10 @@ class Task(ABC):
         """All its numbers, for the record."""
         return {}
 
+    def choices(self) -> tuple[str, ...]:
+        """Names of what the network can be told to do; none where there is no choice."""
+        return ()
+
     def state(self) -> dict[str, Any]:
         """What is to be saved besides the network."""
         return {}
