@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from impasto import networks
 from impasto.engine import memory
 from impasto.engine.at_once import AtOnce
 from impasto.engine.devices import pick_device
@@ -19,9 +16,9 @@ from impasto.images import Picture
 from impasto.images.colour import keep_colours
 from impasto.images.resize import fit_size, resize
 from impasto.images.tensors import to_tensor
-from impasto.networks import Card, FastNet, Model
+from impasto.networks import Card, FastNet
 from impasto.networks.fast import FOLD, paint
-from impasto.networks.shelf import locate
+from impasto.networks.shelf import loaded
 from impasto.specs import ApplySpec
 
 #: Bytes per pixel at the peak, in one go and by strips, of which a strip takes the difference.
@@ -50,10 +47,10 @@ class Applying(AtOnce):
     verb = "apply"
 
     def __init__(self, spec: ApplySpec, image: Picture) -> None:
-        super().__init__(image, fit_size(image.height, image.width, spec.size or max(image.size)))
+        size = fit_size(image.height, image.width, spec.size or max(image.size))
+        super().__init__({"image": image}, size)
         self.spec = spec
-        path = locate(spec.model)
-        self.model = _loaded(path, path.stat().st_mtime_ns)
+        self.model = loaded(spec.model)
         if not isinstance(self.model.network, FastNet):
             raise UsageError(
                 f"{spec.model} is a model of the kind {self.model.kind}, which paints no photos",
@@ -75,16 +72,6 @@ class Applying(AtOnce):
             "alpha": self.spec.alpha,
             "colors": self.spec.colors,
         }
-
-    def described(self) -> dict[str, Any]:
-        """The input: name, sha256, size."""
-        source = self.picture.source
-        size = [self.picture.width, self.picture.height]
-        return {"image": {"name": source.name, "sha256": source.sha256, "size": size}}
-
-    def notes(self) -> tuple[str, ...]:
-        """What reading the photo did that a person might want to know."""
-        return tuple(f"{self.picture.source.name}: {n}" for n in self.picture.source.notes)
 
     def _strip(self) -> int:
         """Rows per strip; 0 is all at once."""
@@ -113,15 +100,6 @@ class Applying(AtOnce):
         if self.spec.colors == "content":
             made = keep_colours(made, photo)
         return made if self.spec.alpha == 1 else photo.lerp(made, self.spec.alpha)
-
-
-@lru_cache(maxsize=2)
-def _loaded(path: Path, changed: int) -> Model:
-    """The model at ``path``, kept for the next photo until the file changes."""
-    del changed
-    model = networks.load(path)
-    model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model
 
 
 def paintings_of(card: Card, count: int) -> list[str]:
