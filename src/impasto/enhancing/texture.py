@@ -22,20 +22,20 @@ from impasto.specs import EnhanceSpec
 
 #: Layers whose statistics are the painting's: what lies within some 24 px of a place.
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")
-#: Weight of the picture against the texture, both relative.
-KEPT = 20.0
+#: Weights of the texture, times the request's strength, and of the picture; both are relative.
+TEXTURE, KEPT = 0.5, 20.0
 #: Least short side of a painting, px: fewer patches are no texture.
 LEAST = 32
-#: Edge of tiles where they are needed, px of the result.
-TILE = 256
+#: Edge of tiles where they are needed, px of the result; and of those in which a painting is seen.
+TILE, SEEN = 256, 1024
 
 
 class Texture:
     """The work on one picture.
 
-    Lowers the Wasserstein distance of shallow features to those of the painting, plus ``KEPT``
-    times the squared error of the picture made small again, over its variance: what was there
-    before it was enlarged stays, and what is finer is free to become the painting's.
+    Lowers the Wasserstein distance of shallow features to those of the painting, and the squared
+    error of the picture made small again, over its variance: what was there before it was
+    enlarged stays, and what is finer is free to become the painting's.
 
     Args:
         painting: (1, 3, h, w) in [0, 1]; looked at in the size of the result, never enlarged.
@@ -55,7 +55,7 @@ class Texture:
         self.spec, self.size, self.scale = spec, size, scale
         self.backbone = backbones.load(backbones.DEFAULT, pooling="avg").to(painting.device)
         self.optimiser = Optimiser(lr=0.02, decay=0.1)
-        self.term = Term("texture", Wasserstein(scale="relative"), LAYERS, spec.strength)
+        self.term = Term("texture", Wasserstein(scale="relative"), LAYERS, TEXTURE * spec.strength)
         height, width = painting.shape[-2:]
         if min(height, width) < LEAST:
             raise InputError(
@@ -84,7 +84,7 @@ class Texture:
     def steps(self, picture: Tensor) -> Iterator[Step]:
         """Work on ``picture`` (1, 3, H, W), which is left as it is."""
         store = self.tiles.store if self.tiles else IN_MEMORY
-        eyes = TiledEyes(self.backbone, self.tiles) if self.tiles else self.backbone
+        eyes = TiledEyes(self.backbone, self.tiles or Tiles(SEEN))
         goal = goal_for(self.term, eyes, [self.painting], (1.0,))
         style = _objective(self.backbone, [goal], self.tiles)
         given = self._reduced(picture)

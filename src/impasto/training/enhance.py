@@ -28,15 +28,15 @@ class EnhanceTask(Task):
     """From a photo made small by antialiased bicubic interpolation back to the photo.
 
     Settings, all but ``encoder`` weights of terms: ``pixels``, mean absolute error; ``features``,
-    squared distance over the squared size of the photo's features at relu2_2;
-    ``texture``, the like of Gram matrices of patches, which asks for the right texture without
-    asking for it in the right place; ``adversarial``, how clearly a critic of features, which
-    learns beside the network, tells the result from photos (:mod:`impasto.training.perceptual`).
-    ``encoder`` is the frozen network that these three look through.
+    squared distance over the squared size of the photo's features at relu2_2; ``texture``, the
+    like of Gram matrices of patches, which asks for the right texture without asking for it in
+    the right place; ``adversarial``, how clearly a critic of pixels, which learns beside the
+    network, tells the result from photos (:mod:`impasto.training.perceptual`). ``encoder`` is the
+    frozen network that these three look through.
 
     Source: Johnson, Alahi & Fei-Fei 2016, section 4.2 (features); Sajjadi, Schoelkopf & Hirsch
-    2017 (texture of patches, adversarial). Deviations: the critic sees features instead of
-    pixels, and learns by the hinge loss.
+    2017 (texture of patches, adversarial). Deviations: the critic is small and learns by the hinge
+    loss; pictures are moved by some pixels before the frozen network looks.
 
     In several processes every one has a critic of its own.
 
@@ -83,7 +83,7 @@ class EnhanceTask(Task):
         made = self.enhancer(self.reduced(batch))
         terms = {"pixels": (made - batch).abs().mean()}
         if self.eyes is not None:
-            terms |= self.eyes.terms(made, batch)
+            terms |= self.eyes.terms(made, batch, step)
         return {n: self.numbers[n] * value for n, value in terms.items() if self.numbers[n]}
 
     @torch.no_grad()
