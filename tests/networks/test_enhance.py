@@ -17,10 +17,10 @@ from impasto.networks.enhance import enlarge
 SMALL = "width=6,blocks=2,up=4"
 
 
-def network(scale: int) -> Enhancer:
+def network(scale: int, fine: int = 0) -> Enhancer:
     """Small, with random numbers everywhere."""
     draw = torch.Generator().manual_seed(1)
-    made = Enhancer.of(f"scale={scale},{SMALL}").eval()
+    made = Enhancer(scale=scale, width=6, blocks=2, up=4, fine=fine).eval()
     for parameter in made.parameters():
         parameter.data = torch.randn(parameter.shape, generator=draw) * 0.15
     return made.requires_grad_(False)
@@ -39,10 +39,10 @@ def test_an_untrained_network_is_bicubic_interpolation(scale: int) -> None:
     assert made.shape == (1, 3, 9 * scale, 14 * scale)
 
 
-@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize(("scale", "fine"), [(2, 0), (2, 2), (4, 0), (4, 1)])
 @pytest.mark.parametrize("tile", [5, 16, 100])
-def test_tiles_are_the_whole(scale: int, tile: int) -> None:
-    net, image = network(scale), picture(37, 29)
+def test_tiles_are_the_whole(scale: int, fine: int, tile: int) -> None:
+    net, image = network(scale, fine), picture(37, 29)
     whole = enlarge(net, image)
     assert float(whole.std()) > 0.05
     assert torch.allclose(enlarge(net, image, tile), whole, atol=2e-6)
@@ -55,9 +55,10 @@ def test_a_smaller_halo_would_leave_seams(monkeypatch: pytest.MonkeyPatch) -> No
     assert float((enlarge(net, image, 16) - whole).abs().max()) > 1e-3
 
 
+@pytest.mark.parametrize("fine", [0, 1, 2, 3])
 @pytest.mark.parametrize("scale", [2, 4])
-def test_nothing_beyond_the_reach_counts(scale: int) -> None:
-    net, image = network(scale), picture(48, 48).requires_grad_()
+def test_nothing_beyond_the_reach_counts(scale: int, fine: int) -> None:
+    net, image = network(scale, fine), picture(48, 48).requires_grad_()
     reach, centre = net.reach(), 24
     place = slice(centre * scale, (centre + 1) * scale)
     net(image)[..., place, place].square().sum().backward()
@@ -101,3 +102,10 @@ def test_a_network_for_2_is_part_of_one_for_4() -> None:
     two = {k: v.shape for k, v in network(2).state_dict().items()}
     four = {k: v.shape for k, v in network(4).state_dict().items()}
     assert two.items() < four.items()
+
+
+def test_blocks_at_full_size_begin_as_nothing() -> None:
+    net, image = network(4), picture(9, 9)
+    more = Enhancer(scale=4, width=6, blocks=2, up=4, fine=2).eval().requires_grad_(False)
+    assert not more.load_state_dict(net.state_dict(), strict=False).unexpected_keys
+    assert torch.equal(enlarge(more, image), enlarge(net, image))

@@ -25,7 +25,7 @@ from impasto.specs import EnhanceSpec
 #: Factor and variant where a request names neither, nor a model.
 SCALE, VARIANT = 2, "perceptual"
 #: Bytes per pixel of the result at the peak: of a pass over a part, and of the whole picture.
-PASS, PLANES = 450, 60
+PASS, PLANES = 260, 60
 #: Edge of tiles where they are chosen by themselves, px of the result.
 EDGE = 1024
 

@@ -6,6 +6,7 @@ and nothing else, so a picture of any size can be enlarged tile by tile with the
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
@@ -18,8 +19,8 @@ from impasto.networks.layers import Residual, conv, zeroed
 from impasto.networks.model import NETWORKS, numbers
 
 #: What an architecture may set: the factor, channels and residual blocks at the size of the
-#: input, and channels at the sizes above it.
-DEFAULTS = {"scale": 4, "width": 48, "blocks": 6, "up": 16}
+#: input, channels at the sizes above it, and residual blocks at full size.
+DEFAULTS = {"scale": 4, "width": 48, "blocks": 6, "up": 16, "fine": 0}
 #: Factors there are.
 SCALES = (2, 4)
 #: Slope of the activations above the size of the input, for what is below 0.
@@ -32,9 +33,9 @@ class Enhancer(nn.Module):
     """Twice or four times the size.
 
     A body of residual blocks without normalisation works at the size of the input; every doubling
-    is a convolution whose channels are laid out as 2 x 2 pixels; a last convolution at full size
-    mixes neighbours that came from different channels, so that no grid is left. Its output is
-    added to the bicubic enlargement, which an untrained network gives unchanged.
+    is a convolution whose channels are laid out as 2 x 2 pixels; at full size, perhaps after some
+    more blocks, a last convolution mixes neighbours that came from different channels. Its output
+    is added to the bicubic enlargement, which an untrained network gives unchanged.
 
     Source: Shi et al. 2016 (sub-pixel convolution); Lim et al. 2017 (blocks without
     normalisation). Deviations: small; the last convolution begins at 0.
@@ -46,12 +47,14 @@ class Enhancer(nn.Module):
         width: Channels of the body.
         blocks: Residual blocks.
         up: Channels after every doubling.
+        fine: Residual blocks at full size; without, the network can draw edges, but textures that
+            keep to its grid of ``scale`` x ``scale`` pixels come easier to it than others.
 
     Raises:
         UsageError: Another scale.
     """
 
-    def __init__(self, *, scale: int, width: int, blocks: int, up: int) -> None:
+    def __init__(self, *, scale: int, width: int, blocks: int, up: int, fine: int = 0) -> None:
         super().__init__()
         if scale not in SCALES:
             raise UsageError(f"an enlargement by {scale}", hint="2 and 4 can be had")
@@ -60,6 +63,7 @@ class Enhancer(nn.Module):
         self.body = nn.Sequential(*(Residual(width) for _ in range(blocks)))
         doublings = scale.bit_length() - 1
         self.ups = nn.ModuleList(conv(width if i == 0 else up, 4 * up) for i in range(doublings))
+        self.fine = nn.Sequential(*(Residual(up) for _ in range(fine)))
         self.last = zeroed(conv(up, 3))
 
     @classmethod
@@ -73,7 +77,7 @@ class Enhancer(nn.Module):
         x = x + self.body(x)
         for up in self.ups:
             x = F.leaky_relu(F.pixel_shuffle(up(x), 2), LEAK)
-        made: Tensor = self.last(x) + self.plain(image)
+        made: Tensor = self.last(self.fine(x)) + self.plain(image)
         return made
 
     def plain(self, image: Tensor) -> Tensor:
@@ -83,8 +87,9 @@ class Enhancer(nn.Module):
 
     def reach(self) -> int:
         """Pixels of the input beyond its own on each side that a pixel depends on, at most."""
-        # One per convolution at the size of the input; those above it reach less far together.
-        return 1 + 2 * len(self.body) + 1 + 1
+        # One per convolution at the size of the input; one at twice that size reaches half as far.
+        small = 1 + 2 * len(self.body) + 1
+        return small + math.ceil((self.scale == 4) / 2 + (1 + 2 * len(self.fine)) / self.scale)
 
 
 NETWORKS.add("enhance", Enhancer.of)

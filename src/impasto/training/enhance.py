@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from impasto import backbones
@@ -20,19 +21,22 @@ from impasto.training.task import Asked, Plan, Task, channels_last
 
 #: Edge of a crop in px of the small picture: with pixels alone, and with features.
 EDGE, SEEN_EDGE = 48, 32
-#: Parameters that a network for 4 has and one for 2 has not.
-SECOND = "ups.1."
+#: Edge of the windows in which a grid is looked for, px of the small picture.
+WINDOW = 4
+#: Parameters that not every network has: of the second doubling, and of blocks at full size.
+EXTRA = ("ups.1.", "fine.")
 
 
 class EnhanceTask(Task):
     """From a photo made small by antialiased bicubic interpolation back to the photo.
 
-    Settings, all but ``encoder`` weights of terms: ``pixels``, mean absolute error; ``features``,
-    squared distance over the squared size of the photo's features at relu2_2; ``texture``, the
-    like of Gram matrices of patches, which asks for the right texture without asking for it in
-    the right place; ``adversarial``, how clearly a critic of pixels, which learns beside the
-    network, tells the result from photos (:mod:`impasto.training.perceptual`). ``encoder`` is the
-    frozen network that these three look through.
+    Settings, all but ``encoder`` weights of terms: ``pixels``, mean absolute error; ``grid``, see
+    :func:`grid`; ``features``, squared distance over the squared size of the photo's features at
+    relu2_2; ``texture``, the like of Gram matrices of patches, which asks for the right texture
+    without asking for it in the right place; ``adversarial``, how clearly a critic of pixels,
+    which learns beside the network, tells the result from photos
+    (:mod:`impasto.training.perceptual`). ``encoder`` is the frozen network that features and
+    texture look through.
 
     Source: Johnson, Alahi & Fei-Fei 2016, section 4.2 (features); Sajjadi, Schoelkopf & Hirsch
     2017 (texture of patches, adversarial). Deviations: the critic is small and learns by the hinge
@@ -51,12 +55,12 @@ class EnhanceTask(Task):
     kind = "enhance"
 
     def __init__(self, asked: Asked) -> None:
-        terms = {"pixels": 1.0, "features": 0.0, "texture": 0.0, "adversarial": 0.0}
+        terms = {"pixels": 1.0, "grid": 0.0, "features": 0.0, "texture": 0.0, "adversarial": 0.0}
         self.numbers = asked.read({**terms, "encoder": backbones.DEFAULT})
         if not any(self.numbers[n] for n in terms):
             raise UsageError("no term has a weight", hint=f"set one of {', '.join(terms)}")
         wanted = numbers(asked.architecture or "", DEFAULTS)
-        self.architecture = ",".join(f"{k}={v}" for k, v in wanted.items())
+        self.architecture = ",".join(f"{k}={v}" for k, v in wanted.items() if v)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(asked.seed)
             self.enhancer = Enhancer.of(self.architecture)
@@ -71,17 +75,17 @@ class EnhanceTask(Task):
         return dict(self.numbers)
 
     def adopt(self, weights: Mapping[str, Tensor]) -> bool:
-        """As every task; and the weights of a network for 2 in one for 4, and the reverse."""
+        """Also those of a network with another scale, or with no blocks at full size."""
         mine = self.enhancer.state_dict()
-        shared = {k: v for k, v in weights.items() if not k.startswith(SECOND)}
-        kept = {k: v for k, v in mine.items() if k.startswith(SECOND)}
-        return super().adopt(weights) or super().adopt(shared | kept)
+        own = {k: v for k, v in mine.items() if k.startswith(EXTRA) and k not in weights}
+        shared = {k: v for k, v in weights.items() if k in mine or not k.startswith(EXTRA)}
+        return super().adopt(shared | own)
 
     def objective(self, batch: Tensor, step: int) -> dict[str, Tensor]:
         """The terms whose weight is not 0; every second batch lies on its side."""
         batch = batch.mT if step % 2 else batch
         made = self.enhancer(self.reduced(batch))
-        terms = {"pixels": (made - batch).abs().mean()}
+        terms = {"pixels": (made - batch).abs().mean(), "grid": grid(made - batch, self.scale)}
         if self.eyes is not None:
             terms |= self.eyes.terms(made, batch, step)
         return {n: self.numbers[n] * value for n, value in terms.items() if self.numbers[n]}
@@ -133,3 +137,22 @@ class EnhanceTask(Task):
             return None
         encoder = backbones.load(self.numbers["encoder"], pooling="avg", normalized=True)
         return Eyes(encoder.to(device), [n for n, weight in wanted.items() if weight])
+
+
+def grid(error: Tensor, scale: int) -> Tensor:
+    """How far errors repeat with the grid of the small picture, mean absolute value.
+
+    Every pixel of the small picture becomes ``scale`` x ``scale`` others, each from channels of
+    its own. Within windows of :data:`WINDOW` pixels of the small picture the errors are averaged
+    for each of these places; what differs from place to place is a pattern of that period, which
+    photos do not have. Terms that ask for more texture would otherwise find it first.
+
+    Args:
+        error: (B, 3, H, W), sides multiples of ``scale``.
+        scale: The period.
+    """
+    batch, _, height, width = error.shape
+    places = F.pixel_unshuffle(error, scale)  # (B, 3 scale^2, H / scale, W / scale)
+    window = min(WINDOW, height // scale, width // scale)
+    means = F.avg_pool2d(places, window, max(1, window // 2)).view(batch, 3, scale**2, -1)
+    return (means - means.mean(2, keepdim=True)).abs().mean()

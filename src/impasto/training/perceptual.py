@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.backbones import Backbone
-from impasto.losses import Content, Gram
+from impasto.losses import Gram, Perceptual
 
-#: Layer of the feature loss (Johnson et al. 2016, section 4.2).
-FEATURES = "relu2_2"
+#: Layers of the feature loss.
+FEATURES = ("relu1_2", "relu2_2", "relu3_1")
 #: Layers of the texture loss (Sajjadi et al. 2017, section 4.2.3), and edge of its patches in px.
 TEXTURE, PATCH = ("relu1_1", "relu2_1", "relu3_1"), 16
 #: Channels of the critic, its Adam's step size and moments.
@@ -76,7 +76,7 @@ class Eyes:
     def _parts(self, name: str) -> dict[str, Term]:
         """Layer to what is measured there."""
         if name == "features":
-            return {FEATURES: features}
+            return dict.fromkeys(FEATURES, features)
         strides = {n: self.encoder.table[self.encoder.resolve(n)].stride for n in TEXTURE}
         return {n: partial(texture, edge=PATCH // strides[n]) for n in TEXTURE}
 
@@ -95,8 +95,8 @@ class Eyes:
 
 
 def features(made: Tensor, true: Tensor) -> Tensor:
-    """Squared distance of (B, C, H, W) over the squared size of ``true``."""
-    loss = Content(scale="relative")
+    """Mean squared distance of the directions of (B, C, H, W) at every position."""
+    loss = Perceptual()
     return loss(made, loss.target(true))
 
 
