@@ -32,6 +32,7 @@ ALLOWED = {
     "training": GROUND
     | {"specs", "images", "losses", "backbones", "engine", "networks", "recipes"},
     "applying": GROUND | {"specs", "images", "engine", "networks"},
+    "enhancing": GROUND | {"specs", "images", "losses", "backbones", "engine", "networks"},
     "inspecting": GROUND | {"specs", "images", "losses", "backbones", "engine"},
     "dreaming": GROUND | {"specs", "images", "losses", "backbones", "engine"},
     "visualizing": GROUND | {"specs", "images", "losses", "backbones", "engine"},

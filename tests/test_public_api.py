@@ -41,8 +41,8 @@ def result(photo, painting) -> impasto.Result:
 
 def test_inventory():
     assert impasto.__all__ == [
-        *("ImpastoError", "Result", "__version__", "apply", "dream", "dream_steps", "filter"),
-        *("inspect", "layers", "stylize", "stylize_steps", "texture", "visualize"),
+        *("ImpastoError", "Result", "__version__", "apply", "dream", "dream_steps", "enhance"),
+        *("filter", "inspect", "layers", "stylize", "stylize_steps", "texture", "visualize"),
         "visualize_steps",
     ]
     assert set(impasto.__all__) <= set(dir(impasto))
@@ -60,6 +60,7 @@ def test_inventory_of_rooms():
         *(
             "ApplySpec",
             "DreamSpec",
+            "EnhanceSpec",
             "FilterSpec",
             "InspectSpec",
             "OutputSpec",

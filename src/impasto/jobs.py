@@ -109,6 +109,7 @@ VERBS.add("texture", ("impasto.specs:TextureSpec", "impasto.styling:prepare_text
 VERBS.add("filter", ("impasto.specs:FilterSpec", "impasto.filtering:prepare"))
 VERBS.add("train", ("impasto.specs:TrainSpec", "impasto.training:prepare"))
 VERBS.add("apply", ("impasto.specs:ApplySpec", "impasto.applying:prepare"))
+VERBS.add("enhance", ("impasto.specs:EnhanceSpec", "impasto.enhancing:prepare"))
 VERBS.add("visualize", ("impasto.specs:VisualizeSpec", "impasto.visualizing:prepare"))
 VERBS.add("dream", ("impasto.specs:DreamSpec", "impasto.dreaming:prepare"))
 VERBS.add("inspect", ("impasto.specs:InspectSpec", "impasto.inspecting:prepare"))

@@ -87,7 +87,7 @@ class StyleTask(Task):
         """Mean over the batch of the recipe's terms."""
         count, each = len(self.styles), self.numbers["each"]
         found = []
-        for place, photo in enumerate(batch.split(1), step * len(batch)):
+        for place, photo in enumerate(torch.split(batch, 1), step * len(batch)):
             turns = [(place * each + i) % count for i in range(each)]
             shares = torch.eye(count, device=batch.device)[turns]
             painted = self.painter(photo.expand(each, -1, -1, -1), shares)
