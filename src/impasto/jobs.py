@@ -94,6 +94,14 @@ class HasPages(Protocol):
 
 
 @runtime_checkable
+class NamesOthers(Protocol):
+    """A job that writes pictures beside its output whose names only it knows."""
+
+    def others(self) -> tuple[str, ...]:
+        """As :meth:`impasto.specs.base.Spec.others`."""
+
+
+@runtime_checkable
 class WritesModel(Protocol):
     """A job whose output is not a picture but a model."""
 
@@ -150,6 +158,9 @@ def _prepared(spec: Spec, output: OutputSpec, reader: Reader) -> Job:
     job = make(spec, reader)
     for path in _page_paths(job, output).values():
         check_target(path, inputs, output, "PNG")
+    if isinstance(job, NamesOthers) and output.output not in (None, STDOUT):
+        for inner in job.others():
+            check_target(str(other_path(str(output.output), inner)), inputs, output)
     if output.resume:
         _resume(job, spec, output)
     if output.save_recipe is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn, TermSpec
-from impasto.recipes.parts import gram, lua_tv, style, tv, twins
+from impasto.recipes.parts import AGAINST_SPECKLE, gram, lua_tv, style, tv, twins
 from impasto.recipes.swd import LAYERS as SWD_LAYERS
 
 _POOLS = ("conv1_1", "pool1", "pool2", "pool3", "pool4")
@@ -26,7 +26,9 @@ GATYS_TEXTURE = Recipe(
         ratio=1.0,
         steps={"draft": (80,), "good": (250,), "best": (600,), "published": (2000,)},
     ),
-    stand_in=StandIn(terms=(gram("hw", "relative", 20.0, _POOLS),)),
+    stand_in=StandIn(
+        terms=(gram("hw", "relative", 20.0, _POOLS), tv(10.0)), reason=AGAINST_SPECKLE
+    ),
     sources={
         "backbone": "the paper: VGG-19, weights scaled so that mean activations are 1",
         "twins": "the same weights in other files",
@@ -115,7 +117,7 @@ MRF_TEXTURE = Recipe(
         steps={"draft": (20, 40, 60), "good": (60, 100, 120), "best": (150,), "published": (100,)},
     ),
     stand_in=StandIn(
-        terms=(style("mrf", 3.0, _MRF, patch=3, stride=1, scale="relative"), _PALETTE, tv(5.0)),
+        terms=(style("mrf", 3.0, _MRF, patch=3, stride=1, scale="relative"), _PALETTE, tv(40.0)),
         optimizer=OptimizerSpec(name="lbfgs", lr=1.0, history=20, first=0.02),
     ),
     sources={

@@ -32,6 +32,11 @@ class VisualizeSpec(Spec):
     channels: tuple[str, ...] = Field(
         (), description="Several channels as an atlas: all, or numbers and ranges (0-15,40)."
     )
+    singles: bool = Field(
+        False,
+        description="Write each unit's picture beside the sheet, NAME-LAYER-N.EXT: a folder of "
+        "them is what `impasto inspect --atlas` shows.",
+    )
     neuron: str | None = Field(
         None,
         description="A channel at one place: C for the middle of the layer, or C,ROW,COLUMN.",
