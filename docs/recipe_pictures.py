@@ -53,6 +53,8 @@ PAIRS = (
     ("cornell", "kandinsky"),
 )
 SIZE, QUALITY, HEIGHT, GAP, BYTES = 256, "draft", 192, 6, 90_000
+#: Recipes that have a photo to keep; the others make textures, see docs/gallery/texture.md.
+NAMES = [name for name, recipe in RECIPES if any(t.role == "content" for t in recipe.terms)]
 #: What is seen in the pictures, for one who has the photos and paintings beside them.
 SEEN: dict[str, str] = {
     "impasto": "the painting's colours and larger shapes (a moon, the red sky, Kandinsky's lines) "
@@ -146,14 +148,15 @@ def page(found: dict[str, Any]) -> str:
         "that [recipes.md](../recipes.md) lists under *On other networks*; so these pictures show "
         "what a recipe does without downloads, not what its source published.",
     ]
-    for name, recipe in RECIPES:
+    for name in NAMES:
         if name not in found:
             continue
+        recipe = RECIPES.get(name)
         seconds, network = np.mean(found[name]["seconds"]), found[name]["network"]
         parts.append(f"## {name}\n\n{recipe.summary}\n\n![{name}](recipes/{name}.jpg)")
         parts.append(f"Source: {recipe.paper}. On `{network}`, {seconds:.0f} s.")
         parts += [f"Seen: {SEEN[name]}"] if name in SEEN else []
-    missing = [f"`{name}`" for name in RECIPES.names() if name not in found]
+    missing = [f"`{name}`" for name in NAMES if name not in found]
     parts += [f"Not painted yet: {', '.join(missing)}."] if missing else []
     return "\n\n".join(parts) + "\n"
 
@@ -161,7 +164,7 @@ def page(found: dict[str, Any]) -> str:
 def main() -> None:
     """Make what is missing, or what was named; then print the page."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("names", nargs="*", default=RECIPES.names())
+    parser.add_argument("names", nargs="*", default=NAMES)
     parser.add_argument(
         "--work", type=Path, default=Path(tempfile.gettempdir()) / "impasto-recipes"
     )
