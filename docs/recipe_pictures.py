@@ -59,8 +59,32 @@ NAMES = [name for name, recipe in RECIPES if any(t.role == "content" for t in re
 SEEN: dict[str, str] = {
     "impasto": "the painting's colours and larger shapes (a moon, the red sky, Kandinsky's lines) "
     "with the photo well readable; a fine grain in dark parts, which more steps take away.",
+    "tf-vgg19": "short dark strokes all over, in the painting's colours; houses and tower well "
+    "readable; few large shapes, since all is done at one size.",
+    "vgg16-adam": "the photo drawn sharply in softened colours of its own, as with pastels; round "
+    "shapes of the painting in sky, water and edges. The painting's palette does not come: the "
+    "content layers are shallow, as in S2.",
+    "tf-tutorial": "swirls and clear colours, strong contrast; small things lose their drawing, "
+    "since content is kept at relu5_2 only.",
+    "survey": "short strokes in the painting's colours, somewhat paler and rougher than from the "
+    "photo.",
+    "lbfgs-hooks": "the photo with fine swirls in sky and water and bright rings where something "
+    "is round; its colours stay, for only one deep layer counts.",
+    "lbfgs-hooks-meant": "brush strokes in sky and water over a photo that is otherwise left in "
+    "peace, colours included; some grain in dark water.",
+    "gatys2016": "the painting's palette throughout, strokes that follow the photo's lines; single "
+    "dark dots in even parts.",
+    "gatys2016-notebook": "large strokes and the painting's colours, the photo's drawing kept.",
+    "neural-style": "the painting's palette and flowing strokes, one or two large lights, all "
+    "drawing kept; a trace of a grid along the frame.",
+    "li-wand2016": "whole passages of the painting (its swirls, its stars, its hills), laid where "
+    "the photo has something like them; the photo is only hinted at.",
+    "controlling2017": "as the notebook of 2016, with larger shapes from the coarse size.",
     "risser2017": "the painting's strokes in sky and water, the photo's drawing sharp and its "
     "colours mostly kept; single black or white dots along the picture's edge.",
+    "strotss2019": "",
+    "crowson2021": "rich, close strokes and the painting's lights; of the photo its large parts.",
+    "swd": "fine, close strokes and deep colours; the photo's drawing sharp.",
 }
 
 
@@ -155,7 +179,7 @@ def page(found: dict[str, Any]) -> str:
         seconds, network = np.mean(found[name]["seconds"]), found[name]["network"]
         parts.append(f"## {name}\n\n{recipe.summary}\n\n![{name}](recipes/{name}.jpg)")
         parts.append(f"Source: {recipe.paper}. On `{network}`, {seconds:.0f} s.")
-        parts += [f"Seen: {SEEN[name]}"] if name in SEEN else []
+        parts += [f"Seen: {SEEN[name]}"] if SEEN.get(name) else []
     missing = [f"`{name}`" for name in NAMES if name not in found]
     parts += [f"Not painted yet: {', '.join(missing)}."] if missing else []
     return "\n\n".join(parts) + "\n"
