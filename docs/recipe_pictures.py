@@ -108,10 +108,19 @@ def source(kind: str, name: str) -> Path:
     return SHARED / "data" / kind / f"{name}.jpg"
 
 
+def digest(*facts: object) -> str:
+    """Sixteen characters that are others for other facts."""
+    return hashlib.sha256(" ".join(str(f) for f in facts).encode()).hexdigest()[:16]
+
+
+def numbers(recipe: str) -> str:
+    """Of a recipe: all that changes its pictures."""
+    return RECIPES.get(recipe).model_dump_json(exclude=WORDS)
+
+
 def painted(recipe: str, pair: tuple[str, str], work: Path) -> Picture:
     """A result, made now or found in ``work`` with the same numbers."""
-    numbers = RECIPES.get(recipe).model_dump_json(exclude=WORDS)
-    key = hashlib.sha256(f"{numbers} {pair} {SIZE} {QUALITY}".encode()).hexdigest()[:16]
+    key = digest(numbers(recipe), pair, SIZE, QUALITY)
     path, facts = work / f"{recipe}-{pair[0]}-{key}.png", work / f"{recipe}-{pair[0]}-{key}.json"
     if not facts.exists():
         began = time.process_time()
@@ -156,11 +165,25 @@ def paint(recipe: str, work: Path, look: Path | None) -> dict[str, Any]:
             beside += [*(images.load(path).rgb for path in inputs), picture.array]
         row(beside, look / f"{recipe}.png")
     seconds = [round(p.seconds, 1) for p in pictures]
-    return {"seconds": seconds, "network": pictures[0].network}
+    return {
+        "seconds": seconds,
+        "network": pictures[0].network,
+        "numbers": digest(numbers(recipe), SIZE, QUALITY),
+    }
+
+
+def current(found: dict[str, Any]) -> dict[str, Any]:
+    """What was painted with the numbers that the recipes have now."""
+    return {
+        name: facts
+        for name, facts in found.items()
+        if name in NAMES and facts["numbers"] == digest(numbers(name), SIZE, QUALITY)
+    }
 
 
 def page(found: dict[str, Any]) -> str:
     """The page, from what was found."""
+    found = current(found)
     pairs = "; ".join(f"`{a}` in the manner of `{b}`" for a, b in PAIRS)
     parts = [
         "# Recipes, seen",
