@@ -115,7 +115,7 @@ def digest(*facts: object) -> str:
 
 def numbers(recipe: str) -> str:
     """Of a recipe: all that changes its pictures."""
-    return RECIPES.get(recipe).model_dump_json(exclude=WORDS)
+    return RECIPES.get(recipe).model_dump_json(exclude=WORDS, exclude_defaults=True)
 
 
 def painted(recipe: str, pair: tuple[str, str], work: Path) -> Picture:
