@@ -53,6 +53,7 @@ class OptimizerSpec(Data):
     eps_hat: bool = False
     scaled: bool = True
     history: int = Field(default=20, ge=1, le=100)
+    bounded: bool = False
     average: float = Field(default=0.0, ge=0, lt=1)
     decay: float = Field(default=1.0, ge=0, le=1)
 
