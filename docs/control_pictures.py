@@ -143,7 +143,7 @@ def together() -> None:
         for painting in ("nocturne", "woodblock", "lilies"):
             images.save(art(painting), folder / f"{painting}.png")
         words = "photo.png nocturne.png woodblock.png lilies.png --mask sky.png hills.png water.png"
-        words += f" --style-scale 0.5,1.5 --size {SIZE} --quality draft -o out.png"
+        words += f" --style-scale 0.5,1.5 --size {SIZE} --quality draft --iterations 25 -o out.png"
         command = [sys.executable, "-m", "impasto", "stylize", *words.split()]
         subprocess.run(command, cwd=folder, check=True)
         where = sum(grey * images.load(folder / f"{place}.png").rgb

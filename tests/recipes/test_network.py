@@ -64,6 +64,16 @@ def test_overrides_hold_on_the_stand_in() -> None:
     assert recipe.source("terms.style.options.scale").startswith("impasto: by eye")
 
 
+def test_a_stand_in_may_pool_otherwise_unless_the_request_says_how() -> None:
+    assert RECIPES.get("neural-style").pooling == "max"
+    recipe, _ = chosen(recipe="neural-style")
+    assert recipe.pooling == "avg"
+    assert recipe.source("pooling").startswith("impasto: by eye")
+    assert chosen(recipe="neural-style", pooling="max")[0].pooling == "max"
+    assert resolve(spec(recipe="neural-style", backbone="vgg19.caffe")).pooling == "max"
+    assert resolve(spec(recipe="neural-style", backbone="vgg16.tv_in1k")).pooling == "avg"
+
+
 def test_layers_that_are_missing_fall_on_their_neighbours() -> None:
     recipe, notes = chosen(recipe="swd")
     style = next(t for t in recipe.terms if t.name == "style")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn, TermSpec
+from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn
 from impasto.recipes.parts import (
     AGAINST_SPECKLE,
     COLOURS_FIRST,
     FIRST_STEP,
     FROM_NOISE,
     PROMPT,
+    SMOOTH_POOLING,
     content,
     gram,
     tv,
@@ -20,10 +21,11 @@ _CAFFE = twins("vgg19.caffe")
 _SHARES = tuple(1e3 / n**2 for n in (64, 128, 256, 512, 512))
 _LBFGS = OptimizerSpec(name="lbfgs", lr=1.0, history=100)
 _REASON = f"{AGAINST_SPECKLE} {FIRST_STEP}"
-_STAND_IN: tuple[TermSpec, ...] = (
-    content("relative", 1.0),
-    gram("hw", "relative", 40.0),
-    tv(12.0),
+_STAND_IN = StandIn(
+    terms=(content("relative", 1.0), gram("hw", "relative", 40.0), tv(12.0)),
+    optimizer=PROMPT,
+    pooling="avg",
+    reason=f"{SMOOTH_POOLING} {_REASON}",
 )
 
 GATYS = Recipe(
@@ -94,7 +96,7 @@ NOTEBOOK = Recipe(
         count=2,
         steps={"draft": (30, 60), "good": (50, 150), "best": (150, 400), "published": (200, 500)},
     ),
-    stand_in=StandIn(terms=_STAND_IN, optimizer=PROMPT, reason=_REASON),
+    stand_in=_STAND_IN,
     sources={
         "backbone": "notebook: the authors' Caffe VGG-19",
         "twins": "the same weights in other files",
@@ -136,7 +138,7 @@ CONTROLLING = Recipe(
         count=2,
         steps={"draft": (16, 60), "good": (40, 150), "best": (100, 400), "published": (200, 500)},
     ),
-    stand_in=StandIn(terms=_STAND_IN, optimizer=PROMPT, reason=_REASON),
+    stand_in=_STAND_IN,
     sources={
         "backbone": "the paper: VGG-19",
         "twins": "the same weights in other files",

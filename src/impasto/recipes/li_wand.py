@@ -47,7 +47,7 @@ LI_WAND = Recipe(
     ),
     stand_in=StandIn(
         terms=(
-            content("relative", 2.5),
+            content("relative", 1.5),
             style("mrf", 1.6, ("relu2_1", *_LAYERS), patch=5, stride=2, scale="relative"),
             tv(0.3),
         ),

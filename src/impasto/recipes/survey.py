@@ -25,7 +25,7 @@ SURVEY = Recipe(
     size=512,
     schedule=Schedule(
         ratio=1.0,
-        steps={"draft": (150,), "good": (400,), "best": (1500,), "published": (1000,)},
+        steps={"draft": (80,), "good": (250,), "best": (1500,), "published": (1000,)},
     ),
     stand_in=StandIn(
         terms=(
