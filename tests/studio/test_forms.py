@@ -168,4 +168,3 @@ def test_an_instant_picture_is_asked_for_only_where_there_is_a_method(monkeypatc
 
 def test_the_catalogue_has_a_picture_of_every_method_of_one_pass():
     assert all(r["example"] for r in catalogue.recipes() if r["instant"])
-
