@@ -121,12 +121,13 @@ def with_options(*specs: type[Spec]) -> Callable[[F], F]:
 
 
 @with_options(jobs.spec_type("stylize"), OutputSpec)
-def stylize(content: Picture, style: Picture | Iterable[Picture], **options: Any) -> Result:
+def stylize(content: Picture, style: Picture | Iterable[Picture] = (), **options: Any) -> Result:
     """Give a photo the style of a painting.
 
     Args:
         content: The photo.
-        style: One or several paintings (a list or tuple).
+        style: One or several paintings (a list or tuple); names of paintings that a trained
+            network knows, or nothing, with ``recipe="fast:NAME"``.
         options: Fields of :class:`impasto.specs.StylizeSpec`, named like the options of
             ``impasto stylize``, and of :class:`impasto.specs.OutputSpec`. ``init`` may be a
             picture, too.
@@ -142,7 +143,7 @@ def stylize(content: Picture, style: Picture | Iterable[Picture], **options: Any
 
 @with_options(jobs.spec_type("stylize"), OutputSpec)
 def stylize_steps(
-    content: Picture, style: Picture | Iterable[Picture], **options: Any
+    content: Picture, style: Picture | Iterable[Picture] = (), **options: Any
 ) -> Iterator[Event]:
     """Like :func:`stylize`, as events: one :class:`impasto.events.Step` for every step.
 
@@ -210,6 +211,26 @@ def apply(model: str | os.PathLike[str], image: Picture, **options: Any) -> Resu
         ResourceError: There is not enough memory.
     """
     return collect(steps("apply", {"model": os.fspath(model), "image": image}, options))
+
+
+@with_options(jobs.spec_type("enhance"), OutputSpec)
+def enhance(image: Picture, **options: Any) -> Result:
+    """Enlarge a picture two or four times.
+
+    Args:
+        image: The picture.
+        options: Fields of :class:`impasto.specs.EnhanceSpec`, named like the options of
+            ``impasto enhance``, and of :class:`impasto.specs.OutputSpec`. ``from_style`` may be a
+            picture, too.
+
+    Raises:
+        UnknownName: There is no such model.
+        UsageError: An option is unknown or out of range, or the model does not fit it.
+        WeightsError: The model is damaged.
+        InputError: A picture or the model cannot be read.
+        ResourceError: There is not enough memory.
+    """
+    return collect(steps("enhance", {"image": image}, options))
 
 
 @with_options(jobs.spec_type("inspect"), OutputSpec)

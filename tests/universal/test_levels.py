@@ -15,7 +15,7 @@ from impasto.testing import gradient_picture
 from impasto.universal import Coders, Gaussian, Region, levels, restyled
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1"]
-#: Share of the distance to the painting that may be left; the deep read-out is blurred by its stride.
+#: Share of the distance to the painting that may be left; the deep read-out is blurred most.
 NEARER = {"image": 0.3, "relu1_1": 0.5, "relu2_1": 0.5, "relu3_1": 0.65}
 
 

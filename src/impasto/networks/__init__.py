@@ -7,8 +7,20 @@ a line of text, to a plain module. :func:`save` and :func:`load` know nothing el
 from __future__ import annotations
 
 from impasto.networks.decoder import Decoder
+from impasto.networks.enhance import Enhancer
 from impasto.networks.fast import FastNet
 from impasto.networks.files import Card, Model, load, read_card, save
 from impasto.networks.model import NETWORKS, build
 
-__all__ = ["NETWORKS", "Card", "Decoder", "FastNet", "Model", "build", "load", "read_card", "save"]
+__all__ = [
+    "NETWORKS",
+    "Card",
+    "Decoder",
+    "Enhancer",
+    "FastNet",
+    "Model",
+    "build",
+    "load",
+    "read_card",
+    "save",
+]

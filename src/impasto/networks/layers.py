@@ -80,8 +80,7 @@ class Residual(nn.Module):
     def __init__(self, channels: int, inner: int | None = None) -> None:
         super().__init__()
         self.first = Mirrored(channels, inner or channels)
-        self.second = Mirrored(inner or channels, channels)
-        nn.init.zeros_(self.second.weight)
+        self.second = zeroed(Mirrored(inner or channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same."""

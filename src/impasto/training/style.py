@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,7 +34,9 @@ class StyleTask(Task):
     objective that the recipe would optimise for it. Styles take turns.
 
     Settings: ``recipe``; ``strength``, a factor of the weight of its style terms; ``smooth``, of
-    its terms on the picture itself; ``painting``, the longest side of the paintings in px.
+    its terms on the picture itself; ``painting``, the longest side of the paintings in px;
+    ``each``, how many styles every photo is painted in per step, all measured against features of
+    the photo that are computed once.
 
     Source: Johnson, Alahi & Fei-Fei 2016 (the objective); Dumoulin, Shlens & Kudlur 2017 (several
     styles).
@@ -52,9 +55,10 @@ class StyleTask(Task):
         if not asked.styles:
             raise UsageError("the task style needs paintings", hint="name one or several")
         self.numbers = asked.read(
-            {"recipe": "impasto", "strength": 1.0, "smooth": 1.0, "painting": 512}
+            {"recipe": "impasto", "strength": 1.0, "smooth": 1.0, "painting": 512, "each": 1}
         )
         count = len(asked.styles)
+        self.names = tuple(Path(p.source.name).stem for p in asked.styles)
         self.architecture = ",".join(filter(None, (asked.architecture, f"styles={count}")))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(asked.seed)
@@ -70,6 +74,10 @@ class StyleTask(Task):
         """The settings of the class, and the terms."""
         return {**self.numbers, "terms": [t.model_dump() for t in self.terms]}
 
+    def choices(self) -> tuple[str, ...]:
+        """The paintings."""
+        return self.names
+
     def slow(self) -> dict[str, float]:
         """The styles' own numbers are moved faster."""
         names = [n for n, _ in self.painter.named_parameters() if n.endswith(("gamma", "beta"))]
@@ -77,14 +85,17 @@ class StyleTask(Task):
 
     def objective(self, batch: Tensor, step: int) -> dict[str, Tensor]:
         """Mean over the batch of the recipe's terms."""
-        count = len(self.styles)
-        turns = [(step * len(batch) + i) % count for i in range(len(batch))]
-        shares = torch.eye(count, device=batch.device)[turns]
-        painted = self.painter(batch, shares)
-        found = [
-            self.values(painted[i : i + 1], batch[i : i + 1], style)
-            for i, style in enumerate(turns)
-        ]
+        count, each = len(self.styles), self.numbers["each"]
+        found = []
+        for place, photo in enumerate(torch.split(batch, 1), step * len(batch)):
+            turns = [(place * each + i) % count for i in range(each)]
+            shares = torch.eye(count, device=batch.device)[turns]
+            painted = self.painter(photo.expand(each, -1, -1, -1), shares)
+            own = self._photo(photo)
+            found += [
+                Objective(self.backbone, [*own, *self.styles[style]])(picture)
+                for picture, style in zip(painted.split(1), turns, strict=True)
+            ]
         return {name: torch.stack([f[name] for f in found]).mean() for name in found[0]}
 
     def values(self, painted: Tensor, photo: Tensor, style: int) -> dict[str, Tensor]:
