@@ -39,10 +39,11 @@ def one_pass(method: OnePass) -> str:
     rows = []
     for quality, passes in method.passes.items():
         for part in passes:
-            levels = ", ".join(
+            levels = "; ".join(
                 f"{v.layer} {v.method}"
                 + (f" x {shown(v.strength)}" if v.strength < 1 else "")
                 + (f" (ridge {shown(v.ridge)})" if v.ridge else "")
+                + (f", decoder {v.decoder}" if v.decoder != "decoder" else "")
                 for v in part.levels
             )
             rows.append(f"| {quality} | {shown(part.size)} | {levels} | {shown(part.detail)} |")

@@ -121,7 +121,7 @@ def main() -> None:
             row[name] = picture
         tiles = [*small, *(row[name] for name in SHOWN)]
         sheet = np.concatenate([np.concatenate(tiles[i : i + 5], 1) for i in (0, 5)])
-        images.save(sheet, FOLDER / f"ways-{number}.jpg", force=True)
+        images.save(sheet, FOLDER / f"ways-{number}.jpg", quality=82, force=True)
     print("| way | seconds | style | content |\n|---|---|---|---|")
     for name, found in figures.items():
         seconds, style, content = np.mean(found, axis=0)

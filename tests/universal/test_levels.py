@@ -15,8 +15,8 @@ from impasto.testing import gradient_picture
 from impasto.universal import Coders, Gaussian, Region, levels, restyled
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1"]
-#: Share of the distance to the painting that may be left.
-NEARER = {"image": 0.3, "relu1_1": 0.5, "relu2_1": 0.5, "relu3_1": 0.5}
+#: Share of the distance to the painting that may be left; the deep read-out is blurred most.
+NEARER = {"image": 0.3, "relu1_1": 0.5, "relu2_1": 0.5, "relu3_1": 0.65}
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,10 @@ def test_the_picture_takes_on_the_statistics(coders: Coders, layer: str) -> None
     assert after < NEARER[layer] * before
 
 
-@pytest.mark.parametrize("layer", [*LAYERS, "image"])
-def test_tiles_change_nothing(coders: Coders, layer: str) -> None:
+@pytest.mark.parametrize(
+    ("layer", "kind"), [*((n, "decoder") for n in [*LAYERS, "image"]), ("relu3_1", "adain")]
+)
+def test_tiles_change_nothing(coders: Coders, layer: str, kind: str) -> None:
     photo = noisy(150, 203, 2)
     where = torch.zeros(1, 1, 150, 203)
     where[..., :90] = 1
@@ -63,7 +65,7 @@ def test_tiles_change_nothing(coders: Coders, layer: str) -> None:
         Region(((target(coders, layer, noisy(64, 64, 4)), 1.0),), 1 - where),
     ]
     whole, tiled = (
-        restyled(photo, coders.get(layer), regions, "transport", ridge=0.01, tile=t)
+        restyled(photo, coders.get(layer, kind), regions, "transport", ridge=0.01, tile=t)
         for t in (None, 64)
     )
     assert float((whole - tiled).abs().max()) < 1e-3
@@ -132,13 +134,17 @@ def test_a_damaged_decoder_is_named(
     assert Coders(coders.backbone).get("relu2_1").stride == 2
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-def test_strips_change_nothing(coders: Coders, layer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["decoder", "adain"])
+@pytest.mark.parametrize("layer", ["relu3_1"])
+def test_strips_change_nothing(
+    coders: Coders, layer: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pictures that are one tile are decoded a few rows at a time."""
     photo = noisy(150, 60, 9)
     region = Region(((target(coders, layer, noisy(64, 64, 10)), 1.0),))
     made = []
-    for rows in (1000, 40):
+    for rows in (1000, 40):  # rows at a time
         monkeypatch.setattr(levels, "STRIP", rows)
-        made.append(restyled(photo, coders.get(layer), [region], "transport", strength=0.7))
+        monkeypatch.setattr(levels, "STRIPS", 0)
+        made.append(restyled(photo, coders.get(layer, kind), [region], "whiten", strength=0.7))
     assert float((made[0] - made[1]).abs().max()) < 1e-3

@@ -95,6 +95,8 @@ class Coders:
             raise WeightsError(f"{name} does not fit {self.backbone.name}")
         if (decoder.readout.in_channels, decoder.stride) != (tap.channels, tap.stride):
             raise WeightsError(f"{name} does not fit {layer} of {self.backbone.name}")
+        # Features that no photo has show the pattern of the read-out in every plain area.
+        decoder.smooth = True
         device = next(self.backbone.parameters()).device
         decoder = decoder.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return Coder(layer, self.backbone, decoder, tap.stride, max(tap.reach), decoder.reach())

@@ -16,9 +16,9 @@ from impasto.universal.swap import swapped
 
 #: Size of pictures must be a multiple of this, the coarsest stride.
 GRID = 8
-#: Rows that are decoded at a time, where all features are there: fresh memory costs more than the
-#: rows that strips share.
-STRIP = 128
+#: Rows that are decoded at a time where all features are there, at least, and in units of how far a
+#: decoder sees: fresh memory costs more than the rows that strips share.
+STRIP, STRIPS = 128, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +183,8 @@ def _parts(
         return _tiles(picture, tile, coder.reach + coder.back)
     height, width = picture.shape[-2:]
     whole = Span(0, width, 0, width)
-    return ((down, whole) for down in _spans(height, STRIP if strips else height, coder.back))
+    rows = max(STRIP, STRIPS * coder.back) if strips else height
+    return ((down, whole) for down in _spans(height, rows, coder.back))
 
 
 def _tiles(picture: Tensor, tile: int | None, halo: int) -> Iterator[tuple[Span, Span]]:
