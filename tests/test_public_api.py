@@ -42,7 +42,7 @@ def result(photo, painting) -> impasto.Result:
 def test_inventory():
     assert impasto.__all__ == [
         *("ImpastoError", "Result", "__version__", "apply", "dream", "dream_steps", "filter"),
-        *("inspect", "layers", "stylize", "stylize_steps", "texture", "visualize"),
+        *("inspect", "layers", "stylize", "stylize_steps", "texture", "train", "visualize"),
         "visualize_steps",
     ]
     assert set(impasto.__all__) <= set(dir(impasto))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         stylize,
         stylize_steps,
         texture,
+        train,
         visualize,
         visualize_steps,
     )
@@ -45,6 +46,7 @@ _HOMES = {
     "stylize": "impasto.api",
     "stylize_steps": "impasto.api",
     "texture": "impasto.api",
+    "train": "impasto.api",
     "visualize": "impasto.api",
     "visualize_steps": "impasto.api",
 }
@@ -62,6 +64,7 @@ __all__ = [
     "stylize",
     "stylize_steps",
     "texture",
+    "train",
     "visualize",
     "visualize_steps",
 ]

@@ -199,6 +199,9 @@ def run(
     output = output or OutputSpec.build()
     least = CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
     job = prepare(spec, output, sources)
+    if follows():
+        silent = {"output": None, "log": None, "plot": None, "save_every": 0}
+        output = output.model_copy(update=silent)
     log = _log(output)
     begun = saved = time.monotonic()
     done, pause = False, least
@@ -226,6 +229,11 @@ def run(
             _save_checkpoint(job, spec, output)
             list(_close_log(log, output))
         raise
+
+
+def follows() -> bool:
+    """Whether another one of several processes that ``torchrun`` started writes and talks."""
+    return int(os.environ.get("RANK", "0")) > 0
 
 
 def checkpoint_path(output: str) -> Path:

@@ -112,7 +112,9 @@ def _place(paintings: Sequence[str], name: str) -> int:
     raise UnknownName("painting of the model", name, paintings)
 
 
-def rows_at_once(size: tuple[int, int], tile: str, free: int | None, base: int) -> tuple[int, int]:
+def rows_at_once(
+    size: tuple[int, int], tile: str, free: float | None, base: int
+) -> tuple[int, int]:
     """Rows per strip, 0 for all at once, and the bytes that it needs.
 
     Args:

@@ -57,7 +57,7 @@ class StyleTask(Task):
         self.numbers = asked.read(
             {"recipe": "impasto", "strength": 1.0, "smooth": 1.0, "painting": 512, "each": 1}
         )
-        count = len(asked.styles)
+        count, self.asked = len(asked.styles), asked
         self.names = tuple(Path(p.source.name).stem for p in asked.styles)
         self.architecture = ",".join(filter(None, (asked.architecture, f"styles={count}")))
         with torch.random.fork_rng(devices=[]):
@@ -87,14 +87,15 @@ class StyleTask(Task):
         """Mean over the batch of the recipe's terms."""
         count, each = len(self.styles), self.numbers["each"]
         found = []
-        for place, photo in enumerate(batch.split(1), step * len(batch)):
+        for local, photo in enumerate(torch.split(batch, 1), step * len(batch)):
+            place = local * self.asked.world + self.asked.rank
             turns = [(place * each + i) % count for i in range(each)]
             shares = torch.eye(count, device=batch.device)[turns]
             painted = self.painter(photo.expand(each, -1, -1, -1), shares)
             own = self._photo(photo)
             found += [
                 Objective(self.backbone, [*own, *self.styles[style]])(picture)
-                for picture, style in zip(painted.split(1), turns, strict=True)
+                for picture, style in zip(torch.split(painted, 1), turns, strict=True)
             ]
         return {name: torch.stack([f[name] for f in found]).mean() for name in found[0]}
 
