@@ -47,4 +47,4 @@ def board(folder: str | None) -> Board | None:
         raise UsageError(
             "--tensorboard needs a further package", hint="pip install tensorboard"
         ) from None
-    return Board(SummaryWriter(folder))  # type: ignore[no-untyped-call]
+    return Board(SummaryWriter(folder))
