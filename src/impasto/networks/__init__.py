@@ -9,6 +9,20 @@ from __future__ import annotations
 from impasto.networks.decoder import Decoder
 from impasto.networks.fast import FastNet
 from impasto.networks.files import Card, Model, load, read_card, save
+from impasto.networks.johnson import JohnsonNet
 from impasto.networks.model import NETWORKS, build
+from impasto.networks.texture import TextureNet
 
-__all__ = ["NETWORKS", "Card", "Decoder", "FastNet", "Model", "build", "load", "read_card", "save"]
+__all__ = [
+    "NETWORKS",
+    "Card",
+    "Decoder",
+    "FastNet",
+    "JohnsonNet",
+    "Model",
+    "TextureNet",
+    "build",
+    "load",
+    "read_card",
+    "save",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from torch import nn
 
@@ -35,8 +35,12 @@ def build(kind: str, architecture: str) -> nn.Module:
     return NETWORKS.get(kind)(architecture)
 
 
-def numbers(architecture: str, defaults: dict[str, int]) -> dict[str, int]:
+def numbers(
+    architecture: str, defaults: dict[str, int], zero: Collection[str] = ()
+) -> dict[str, int]:
     """The settings ``name=number`` of an architecture such as ``width=64,blocks=3``.
+
+    Those in ``zero`` may be 0.
 
     Raises:
         UsageError: A name is not in ``defaults``, or a value is no number from 1 to 4096.
@@ -49,7 +53,7 @@ def numbers(architecture: str, defaults: dict[str, int]) -> dict[str, int]:
                 f"architecture {architecture!r}: {part!r} is not known",
                 hint=f"it has {', '.join(f'{k}={v}' for k, v in defaults.items())}",
             )
-        if not (value.isdecimal() and 1 <= int(value) <= LARGEST):
+        if not (value.isdecimal() and (name not in zero) <= int(value) <= LARGEST):
             raise UsageError(f"architecture {architecture!r}: {name} is 1 to {LARGEST}")
         found[name] = int(value)
     return found

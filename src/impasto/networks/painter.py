@@ -11,7 +11,7 @@ import torch
 
 from impasto.errors import UnknownName, UsageError
 from impasto.networks import files
-from impasto.networks.fast import FOLD, FastNet
+from impasto.networks.fast import FOLD, PhotoNet
 from impasto.networks.files import Card, Model
 from impasto.networks.shelf import locate
 
@@ -34,7 +34,7 @@ class Painter:
     """
 
     model: Model
-    network: FastNet
+    network: PhotoNet
     paintings: tuple[str, ...]
 
     @classmethod
@@ -49,7 +49,7 @@ class Painter:
         """
         path = locate(name)
         model = _loaded(path, path.stat().st_mtime_ns)
-        if not isinstance(model.network, FastNet):
+        if not isinstance(model.network, PhotoNet):
             raise UsageError(
                 f"{name} is a model of the kind {model.kind}, which paints no photos",
                 hint="see `impasto models`",

@@ -54,7 +54,7 @@ class TrainingJob:
         here = (device, self.group.rank, self.group.world)
         asked = Asked(paintings, spec.architecture, settings, spec.seed, *here)
         self.task = make(spec.what, asked)
-        self.plan = planned(self.task.plan, spec)
+        self.plan = self.task.plan = planned(self.task.plan, spec)
         self.group.check(self.plan.batch)
         if spec.onnx is not None:
             onnx.check(Path(spec.onnx), self.task.network, self.task.kind)

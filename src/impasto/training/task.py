@@ -155,3 +155,4 @@ def channels_last(network: nn.Module) -> nn.Module:
 TASKS: Registry[str] = Registry("task")
 TASKS.add("decoder", "impasto.training.decoder:DecoderTask")
 TASKS.add("style", "impasto.training.style:StyleTask")
+TASKS.add("texture", "impasto.training.texture:TextureTask")
