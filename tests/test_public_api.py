@@ -42,8 +42,8 @@ def result(photo, painting) -> impasto.Result:
 def test_inventory():
     assert impasto.__all__ == [
         *("ImpastoError", "Result", "__version__", "apply", "dream", "dream_steps", "enhance"),
-        *("filter", "inspect", "layers", "stylize", "stylize_steps", "texture", "visualize"),
-        "visualize_steps",
+        *("filter", "inspect", "layers", "stylize", "stylize_steps", "texture", "train"),
+        *("visualize", "visualize_steps"),
     ]
     assert set(impasto.__all__) <= set(dir(impasto))
     for name in impasto.__all__:

@@ -233,6 +233,30 @@ def enhance(image: Picture, **options: Any) -> Result:
     return collect(steps("enhance", {"image": image}, options))
 
 
+@with_options(jobs.spec_type("train"), OutputSpec)
+def train(style: Picture | Iterable[Picture] = (), **options: Any) -> Result:
+    """Train a network that does in one pass what a recipe would optimise.
+
+    Args:
+        style: The paintings, for tasks that have any.
+        options: Fields of :class:`impasto.specs.TrainSpec`, named like the options of
+            ``impasto train``, and of :class:`impasto.specs.OutputSpec`: ``photos="folder"``,
+            ``output="mine.safetensors"``. ``set`` may be a mapping, too.
+
+    Returns:
+        What the network does with photos it was not trained on; its ``report`` has the card, its
+        ``losses`` those of every step.
+
+    Raises:
+        UnknownName: There is no such task.
+        UsageError: An option is unknown or out of range.
+        InputError: A painting cannot be read, or there are no photos that can.
+        Diverged: The loss was not finite several times in a row.
+    """
+    paintings = tuple(style) if isinstance(style, list | tuple) else (style,)
+    return collect(steps("train", {"style": paintings}, options))
+
+
 @with_options(jobs.spec_type("inspect"), OutputSpec)
 def inspect(image: Picture, **options: Any) -> Result:
     """What a network sees in a picture.

@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import importlib
 import json
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -224,6 +225,9 @@ def run(
     reader = Reader(output.max_pixels, sources or {})
     job = _prepared(spec, output, reader)
     keep = reader.kept(spec, output)
+    if follows():
+        silent = {"output": None, "log": None, "plot": None, "save_every": 0}
+        output = output.model_copy(update=silent)
     log = _log(output)
     begun = saved = time.monotonic()
     done, pause = False, least
@@ -251,6 +255,11 @@ def run(
             _save_checkpoint(job, spec, output)
             list(_close_log(log, output))
         raise
+
+
+def follows() -> bool:
+    """Whether another one of several processes that ``torchrun`` started writes and talks."""
+    return int(os.environ.get("RANK", "0")) > 0
 
 
 def metadata(job: Job, spec: Spec, *, complete: bool = True) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,8 @@ def run_job(
     """
     if session.json and output.output == outputs.STDOUT:
         raise UsageError("--json and -o - both write to standard output", hint="name a file")
+    if jobs.follows():
+        session, answer = dataclasses.replace(session, quiet=True), False
     progress = make_progress(session)
     job = jobs.run(spec, output, sources)
     try:

@@ -89,7 +89,26 @@ class ConditionalBlock(nn.Module):
         return made
 
 
-class FastNet(nn.Module):
+class PhotoNet(nn.Module):
+    """What paints photos: called with (B, 3, H, W) in [0, 1], sides multiples of 4, and shares.
+
+    Args:
+        styles: How many styles it knows.
+    """
+
+    def __init__(self, styles: int) -> None:
+        super().__init__()
+        self.styles = styles
+
+    def shares(self, image: Tensor, shares: Tensor | None) -> Tensor:
+        """The weights of the styles as (B or 1, S)."""
+        if shares is None:
+            shares = image.new_zeros(1, self.styles)
+            shares[:, 0] = 1
+        return shares
+
+
+class FastNet(PhotoNet):
     """Photo in, painting out.
 
     It begins as the identity but for a softened contrast: what the last convolution gives is
@@ -105,8 +124,7 @@ class FastNet(nn.Module):
     """
 
     def __init__(self, *, width: int, blocks: int, half: int, full: int, styles: int) -> None:
-        super().__init__()
-        self.styles = styles
+        super().__init__(styles)
         self.first = conv(3 * FOLD**2, width)
         self.first_norm = ConditionalNorm(width, styles)
         self.blocks = nn.ModuleList(ConditionalBlock(width, styles) for _ in range(blocks))
@@ -136,13 +154,6 @@ class FastNet(nn.Module):
         x = F.relu(self.full_norm(self.to_full(enlarged(x)), shares), inplace=True)
         return self.finished(self.last(x), image, self.past(image - 0.5))
 
-    def shares(self, image: Tensor, shares: Tensor | None) -> Tensor:
-        """The weights of the styles as (B or 1, S)."""
-        if shares is None:
-            shares = image.new_zeros(1, self.styles)
-            shares[:, 0] = 1
-        return shares
-
     def trunk(self, image: Tensor, shares: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, width, H / 4, W / 4): everything but the way back to full size."""
         x = F.pixel_unshuffle(image - 0.5, FOLD)
@@ -161,7 +172,7 @@ NETWORKS.add("fast", FastNet.of)
 
 
 @torch.no_grad()
-def paint(network: FastNet, image: Tensor, shares: Tensor | None = None, strip: int = 0) -> Tensor:
+def paint(network: PhotoNet, image: Tensor, shares: Tensor | None = None, strip: int = 0) -> Tensor:
     """The picture that ``network`` makes of ``image``, of any size.
 
     The sides are extended to multiples of 4 by repeating the border, and cut again. With
@@ -174,7 +185,8 @@ def paint(network: FastNet, image: Tensor, shares: Tensor | None = None, strip: 
         network: In evaluation mode.
         image: (1, 3, H, W) in [0, 1].
         shares: (1, S) weights of the styles.
-        strip: Rows of the picture per strip; 0 takes all at once.
+        strip: Rows of the picture per strip; 0 takes all at once, as networks other than
+            :class:`FastNet` always do.
 
     Raises:
         UsageError: ``strip`` is not a multiple of 4.
@@ -184,7 +196,7 @@ def paint(network: FastNet, image: Tensor, shares: Tensor | None = None, strip: 
     padded = F.pad(image, (0, right, 0, down), mode="replicate") if down or right else image
     shares = network.shares(padded, shares)
     made: Tensor
-    if not strip or strip >= padded.shape[-2]:
+    if not isinstance(network, FastNet) or not strip or strip >= padded.shape[-2]:
         made = network(padded, shares)
     elif strip % FOLD:
         raise UsageError(f"strips of {strip} rows", hint="take a multiple of 4")

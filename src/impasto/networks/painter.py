@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from impasto.errors import UnknownName, UsageError
-from impasto.networks.fast import FOLD, FastNet
+from impasto.networks.fast import FOLD, PhotoNet
 from impasto.networks.files import Card, Model
 from impasto.networks.shelf import loaded
 
@@ -29,7 +29,7 @@ class Painter:
     """
 
     model: Model
-    network: FastNet
+    network: PhotoNet
     paintings: tuple[str, ...]
 
     @classmethod
@@ -43,7 +43,7 @@ class Painter:
             WeightsError: It is damaged.
         """
         model = loaded(name)
-        if not isinstance(model.network, FastNet):
+        if not isinstance(model.network, PhotoNet):
             raise UsageError(
                 f"{name} is a model of the kind {model.kind}, which paints no photos",
                 hint="see `impasto models`",

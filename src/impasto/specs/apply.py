@@ -22,7 +22,10 @@ class ApplySpec(Spec):
         description="A model that `impasto models` lists, or a .safetensors file that "
         "`impasto train` made."
     )
-    image: str = Field(description="The photo; - reads standard input; a folder takes all in it.")
+    image: str = Field(
+        description="The photo; - reads standard input; a folder takes all in it. For a network "
+        "of textures, a size such as 640x480."
+    )
     style: tuple[str, ...] = Field(
         (),
         max_length=64,
@@ -45,6 +48,7 @@ class ApplySpec(Spec):
         "auto",
         description="auto, off, or rows per strip: less memory, the same picture to rounding.",
     )
+    seed: int = Field(0, ge=0, lt=2**31, description="Of the noise of textures.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
 
     @field_validator("style", mode="before")

@@ -57,6 +57,8 @@ class Asked:
         settings: Further settings of the task, as text.
         seed: Of the first weights.
         device: Where to compute.
+        rank: Number of this process among those that share every batch.
+        world: How many they are; this one has the pictures ``rank``, ``rank + world`` and so on.
     """
 
     styles: tuple[Picture, ...] = ()
@@ -64,6 +66,8 @@ class Asked:
     settings: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    rank: int = 0
+    world: int = 1
 
     def read(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
         """The settings by name, in the types of ``defaults`` (str, int, float).
@@ -160,3 +164,4 @@ TASKS: Registry[str] = Registry("task")
 TASKS.add("decoder", "impasto.training.decoder:task")
 TASKS.add("enhance", "impasto.training.enhance:EnhanceTask")
 TASKS.add("style", "impasto.training.style:StyleTask")
+TASKS.add("texture", "impasto.training.texture:TextureTask")
