@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
-from impasto.networks.layers import conv, zeroed
+from impasto.networks.layers import conv, smoothly_enlarged, zeroed
 from impasto.networks.model import NETWORKS, numbers
 
 #: What an architecture may set: channels and residual blocks at a quarter of the size, channels
@@ -27,11 +27,6 @@ FOLD = 4
 EPS = 1e-5
 #: Slope of the way past the network, at mid grey: the logit's, 4, softened.
 SLOPE = 4.0
-
-
-def enlarged(x: Tensor) -> Tensor:
-    """Twice the height and width, bilinear: repeated values leave their 2 x 2 blocks visible."""
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 class ConditionalNorm(nn.Module):
@@ -150,8 +145,8 @@ class FastNet(PhotoNet):
         """
         shares = self.shares(image, shares)
         x = self.trunk(image, shares)
-        x = F.relu(self.half_norm(self.to_half(enlarged(x)), shares), inplace=True)
-        x = F.relu(self.full_norm(self.to_full(enlarged(x)), shares), inplace=True)
+        x = F.relu(self.half_norm(self.to_half(smoothly_enlarged(x)), shares), inplace=True)
+        x = F.relu(self.full_norm(self.to_full(smoothly_enlarged(x)), shares), inplace=True)
         return self.finished(self.last(x), image, self.past(image - 0.5))
 
     def trunk(self, image: Tensor, shares: Tensor) -> Tensor:
@@ -243,7 +238,7 @@ def _spans(rows: int, strip: int) -> Iterator[tuple[int, int]]:
 def _rows(
     layer: nn.Conv2d, x: Tensor, start: int, stop: int, first: int = 0, whole: int | None = None
 ) -> Tensor:
-    """Rows ``start`` to ``stop`` of ``layer(enlarged(x))``.
+    """Rows ``start`` to ``stop`` of ``layer(smoothly_enlarged(x))``.
 
     Args:
         layer: A 3 x 3 convolution that mirrors at the border.
@@ -256,7 +251,9 @@ def _rows(
     size = x.shape[-2] if whole is None else whole
     above, below = max(0, start - 1), min(2 * size, stop + 1)
     a, b = max(0, (above - 1) // 2), min(size, below // 2 + 1)
-    part = enlarged(x[..., a - first : b - first, :])[..., above - 2 * a : below - 2 * a, :]
+    part = smoothly_enlarged(x[..., a - first : b - first, :])[
+        ..., above - 2 * a : below - 2 * a, :
+    ]
     return _mirrored(layer, part, start - above, below - stop)
 
 
