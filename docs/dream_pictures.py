@@ -89,10 +89,8 @@ def journey() -> None:
     written("journey", *(frames[i] for i in (0, 5, 10, 15)), limit=150_000)
 
 
-#: Those that the page shows; a journey is made only when it is asked for.
-SHOWN = (large, guided, layers)
-PICTURES: dict[str, Callable[[], None]] = {f.__name__: f for f in (*SHOWN, journey)}
+PICTURES: dict[str, Callable[[], None]] = {f.__name__: f for f in (large, guided, layers, journey)}
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or [f.__name__ for f in SHOWN]:
+    for chosen in sys.argv[1:] or PICTURES:
         PICTURES[chosen]()

@@ -39,10 +39,11 @@ def one_pass(method: OnePass) -> str:
     rows = []
     for quality, passes in method.passes.items():
         for part in passes:
-            levels = ", ".join(
+            levels = "; ".join(
                 f"{v.layer} {v.method}"
                 + (f" x {shown(v.strength)}" if v.strength < 1 else "")
                 + (f" (ridge {shown(v.ridge)})" if v.ridge else "")
+                + (f", decoder {v.decoder}" if v.decoder != "decoder" else "")
                 for v in part.levels
             )
             rows.append(f"| {quality} | {shown(part.size)} | {levels} | {shown(part.detail)} |")
@@ -73,6 +74,8 @@ def section(recipe: Recipe) -> str:
         lines = [f"- {term_text(term)}" for term in recipe.stand_in.terms]
         if recipe.stand_in.optimizer is not None:
             lines.append(f"- optimizer: {optimizer_text(recipe.stand_in.optimizer)}")
+        if recipe.stand_in.pooling is not None:
+            lines.append(f"- pooling: {recipe.stand_in.pooling}")
         parts.append("On other networks (by eye):\n\n" + "\n".join(lines))
         parts += [recipe.stand_in.reason] if recipe.stand_in.reason else []
     if recipe.deviations:
@@ -89,6 +92,8 @@ def counts(recipe: Recipe, field: str, value: Any) -> bool:
         return rest == "name" or rest in COUNTS[recipe.optimizer.name]
     if field == "schedule.count" or first in QUIET or rest.endswith(".source"):
         return value not in (0, (), None, False, "plain", "zeros")
+    if field == "schedule.carried":
+        return not value
     if field in ("schedule.first", "schedule.final_lr") or rest.endswith(".scaling"):
         return bool(value != 1)
     if first == "schedule" and recipe.schedule.ratio == 1:

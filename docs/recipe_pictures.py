@@ -53,12 +53,38 @@ PAIRS = (
     ("cornell", "kandinsky"),
 )
 SIZE, QUALITY, HEIGHT, GAP, BYTES = 256, "draft", 192, 6, 90_000
+#: Recipes that have a photo to keep; the others make textures, see docs/gallery/texture.md.
+NAMES = [name for name, recipe in RECIPES if any(t.role == "content" for t in recipe.terms)]
 #: What is seen in the pictures, for one who has the photos and paintings beside them.
 SEEN: dict[str, str] = {
     "impasto": "the painting's colours and larger shapes (a moon, the red sky, Kandinsky's lines) "
     "with the photo well readable; a fine grain in dark parts, which more steps take away.",
+    "tf-vgg19": "short dark strokes all over, in the painting's colours; houses and tower well "
+    "readable; few large shapes, since all is done at one size.",
+    "vgg16-adam": "the photo drawn sharply in softened colours of its own, as with pastels; round "
+    "shapes of the painting in sky, water and edges. The painting's palette does not come: the "
+    "content layers are shallow, as in S2.",
+    "tf-tutorial": "swirls and clear colours, strong contrast; small things lose their drawing, "
+    "since content is kept at relu5_2 only.",
+    "survey": "short strokes in the painting's colours, somewhat paler and rougher than from the "
+    "photo.",
+    "lbfgs-hooks": "the photo with fine swirls in sky and water and bright rings where something "
+    "is round; its colours stay, for only one deep layer counts.",
+    "lbfgs-hooks-meant": "brush strokes in sky and water over a photo that is otherwise left in "
+    "peace, colours included; some grain in dark water.",
+    "gatys2016": "the painting's palette throughout, strokes that follow the photo's lines; single "
+    "dark dots in even parts.",
+    "gatys2016-notebook": "large strokes and the painting's colours, the photo's drawing kept.",
+    "neural-style": "the painting's palette and flowing strokes, one or two large lights, all "
+    "drawing kept; a trace of a grid along the frame.",
+    "li-wand2016": "whole passages of the painting (its swirls, its stars, its hills), laid where "
+    "the photo has something like them; the photo is only hinted at.",
+    "controlling2017": "as the notebook of 2016, with larger shapes from the coarse size.",
     "risser2017": "the painting's strokes in sky and water, the photo's drawing sharp and its "
     "colours mostly kept; single black or white dots along the picture's edge.",
+    "strotss2019": "",
+    "crowson2021": "rich, close strokes and the painting's lights; of the photo its large parts.",
+    "swd": "fine, close strokes and deep colours; the photo's drawing sharp.",
 }
 
 
@@ -82,10 +108,19 @@ def source(kind: str, name: str) -> Path:
     return SHARED / "data" / kind / f"{name}.jpg"
 
 
+def digest(*facts: object) -> str:
+    """Sixteen characters that are others for other facts."""
+    return hashlib.sha256(" ".join(str(f) for f in facts).encode()).hexdigest()[:16]
+
+
+def numbers(recipe: str) -> str:
+    """Of a recipe: all that changes its pictures."""
+    return RECIPES.get(recipe).model_dump_json(exclude=WORDS, exclude_defaults=True)
+
+
 def painted(recipe: str, pair: tuple[str, str], work: Path) -> Picture:
     """A result, made now or found in ``work`` with the same numbers."""
-    numbers = RECIPES.get(recipe).model_dump_json(exclude=WORDS)
-    key = hashlib.sha256(f"{numbers} {pair} {SIZE} {QUALITY}".encode()).hexdigest()[:16]
+    key = digest(numbers(recipe), pair, SIZE, QUALITY)
     path, facts = work / f"{recipe}-{pair[0]}-{key}.png", work / f"{recipe}-{pair[0]}-{key}.json"
     if not facts.exists():
         began = time.process_time()
@@ -130,11 +165,25 @@ def paint(recipe: str, work: Path, look: Path | None) -> dict[str, Any]:
             beside += [*(images.load(path).rgb for path in inputs), picture.array]
         row(beside, look / f"{recipe}.png")
     seconds = [round(p.seconds, 1) for p in pictures]
-    return {"seconds": seconds, "network": pictures[0].network}
+    return {
+        "seconds": seconds,
+        "network": pictures[0].network,
+        "numbers": digest(numbers(recipe), SIZE, QUALITY),
+    }
+
+
+def current(found: dict[str, Any]) -> dict[str, Any]:
+    """What was painted with the numbers that the recipes have now."""
+    return {
+        name: facts
+        for name, facts in found.items()
+        if name in NAMES and facts["numbers"] == digest(numbers(name), SIZE, QUALITY)
+    }
 
 
 def page(found: dict[str, Any]) -> str:
     """The page, from what was found."""
+    found = current(found)
     pairs = "; ".join(f"`{a}` in the manner of `{b}`" for a, b in PAIRS)
     parts = [
         "# Recipes, seen",
@@ -146,14 +195,15 @@ def page(found: dict[str, Any]) -> str:
         "that [recipes.md](../recipes.md) lists under *On other networks*; so these pictures show "
         "what a recipe does without downloads, not what its source published.",
     ]
-    for name, recipe in RECIPES:
+    for name in NAMES:
         if name not in found:
             continue
+        recipe = RECIPES.get(name)
         seconds, network = np.mean(found[name]["seconds"]), found[name]["network"]
         parts.append(f"## {name}\n\n{recipe.summary}\n\n![{name}](recipes/{name}.jpg)")
         parts.append(f"Source: {recipe.paper}. On `{network}`, {seconds:.0f} s.")
-        parts += [f"Seen: {SEEN[name]}"] if name in SEEN else []
-    missing = [f"`{name}`" for name in RECIPES.names() if name not in found]
+        parts += [f"Seen: {SEEN[name]}"] if SEEN.get(name) else []
+    missing = [f"`{name}`" for name in NAMES if name not in found]
     parts += [f"Not painted yet: {', '.join(missing)}."] if missing else []
     return "\n\n".join(parts) + "\n"
 
@@ -161,7 +211,7 @@ def page(found: dict[str, Any]) -> str:
 def main() -> None:
     """Make what is missing, or what was named; then print the page."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("names", nargs="*", default=RECIPES.names())
+    parser.add_argument("names", nargs="*", default=NAMES)
     parser.add_argument(
         "--work", type=Path, default=Path(tempfile.gettempdir()) / "impasto-recipes"
     )

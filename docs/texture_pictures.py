@@ -24,7 +24,7 @@ Array = npt.NDArray[np.float32]
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("IMPASTO_SHARED", ROOT.parent / "shared")) / "data"
 FOLDER = ROOT / "docs" / "gallery" / "texture"
-SIZE = 128
+SIZE = 256
 
 
 def photo(name: str) -> Array:

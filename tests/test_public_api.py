@@ -42,8 +42,8 @@ def result(photo, painting) -> impasto.Result:
 def test_inventory():
     assert impasto.__all__ == [
         *("ImpastoError", "Result", "__version__", "apply", "dream", "dream_steps", "enhance"),
-        *("filter", "inspect", "layers", "stylize", "stylize_steps", "texture", "visualize"),
-        "visualize_steps",
+        *("filter", "inspect", "layers", "stylize", "stylize_steps", "texture", "train"),
+        *("visualize", "visualize_steps"),
     ]
     assert set(impasto.__all__) <= set(dir(impasto))
     for name in impasto.__all__:
@@ -223,7 +223,7 @@ def test_filter(photo, painting, tmp_path):
 def test_filter_signature_and_mistakes(photo):
     parameters = list(inspect.signature(impasto.filter).parameters)
     assert parameters[:3] == ["image", "name", "reference"]
-    outputs = {"output", "force", "max_pixels"}
+    outputs = {"output", "force", "max_pixels", "keep_metadata"}
     assert set(parameters) == {*FilterSpec.model_fields, *outputs}
     with pytest.raises(UnknownName, match="did you mean kuwahara"):
         impasto.filter(photo, "kuwahra")

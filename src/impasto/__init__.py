@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         stylize,
         stylize_steps,
         texture,
+        train,
         visualize,
         visualize_steps,
     )
@@ -47,6 +48,7 @@ _HOMES = {
     "stylize": "impasto.api",
     "stylize_steps": "impasto.api",
     "texture": "impasto.api",
+    "train": "impasto.api",
     "visualize": "impasto.api",
     "visualize_steps": "impasto.api",
 }
@@ -65,6 +67,7 @@ __all__ = [
     "stylize",
     "stylize_steps",
     "texture",
+    "train",
     "visualize",
     "visualize_steps",
 ]

@@ -121,12 +121,13 @@ def with_options(*specs: type[Spec]) -> Callable[[F], F]:
 
 
 @with_options(jobs.spec_type("stylize"), OutputSpec)
-def stylize(content: Picture, style: Picture | Iterable[Picture], **options: Any) -> Result:
+def stylize(content: Picture, style: Picture | Iterable[Picture] = (), **options: Any) -> Result:
     """Give a photo the style of a painting.
 
     Args:
         content: The photo.
-        style: One or several paintings (a list or tuple).
+        style: One or several paintings (a list or tuple); names of paintings that a trained
+            network knows, or nothing, with ``recipe="fast:NAME"``.
         options: Fields of :class:`impasto.specs.StylizeSpec`, named like the options of
             ``impasto stylize``, and of :class:`impasto.specs.OutputSpec`. ``init`` may be a
             picture, too.
@@ -142,7 +143,7 @@ def stylize(content: Picture, style: Picture | Iterable[Picture], **options: Any
 
 @with_options(jobs.spec_type("stylize"), OutputSpec)
 def stylize_steps(
-    content: Picture, style: Picture | Iterable[Picture], **options: Any
+    content: Picture, style: Picture | Iterable[Picture] = (), **options: Any
 ) -> Iterator[Event]:
     """Like :func:`stylize`, as events: one :class:`impasto.events.Step` for every step.
 
@@ -230,6 +231,30 @@ def enhance(image: Picture, **options: Any) -> Result:
         ResourceError: There is not enough memory.
     """
     return collect(steps("enhance", {"image": image}, options))
+
+
+@with_options(jobs.spec_type("train"), OutputSpec)
+def train(style: Picture | Iterable[Picture] = (), **options: Any) -> Result:
+    """Train a network that does in one pass what a recipe would optimise.
+
+    Args:
+        style: The paintings, for tasks that have any.
+        options: Fields of :class:`impasto.specs.TrainSpec`, named like the options of
+            ``impasto train``, and of :class:`impasto.specs.OutputSpec`: ``photos="folder"``,
+            ``output="mine.safetensors"``. ``set`` may be a mapping, too.
+
+    Returns:
+        What the network does with photos it was not trained on; its ``report`` has the card, its
+        ``losses`` those of every step.
+
+    Raises:
+        UnknownName: There is no such task.
+        UsageError: An option is unknown or out of range.
+        InputError: A painting cannot be read, or there are no photos that can.
+        Diverged: The loss was not finite several times in a row.
+    """
+    paintings = tuple(style) if isinstance(style, list | tuple) else (style,)
+    return collect(steps("train", {"style": paintings}, options))
 
 
 @with_options(jobs.spec_type("inspect"), OutputSpec)

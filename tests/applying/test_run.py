@@ -11,12 +11,12 @@ import torch
 
 import impasto
 from impasto import images, networks
-from impasto.applying.run import shares_of
 from impasto.cli import main
 from impasto.errors import InputError, UnknownName, UsageError, WeightsError
 from impasto.images.colour import keep_colours
 from impasto.networks import Card, FastNet
 from impasto.networks.fast import paint
+from impasto.networks.painter import shares_of
 
 SMALL = "width=6,blocks=1,half=5,full=4,styles=2"
 
@@ -36,7 +36,9 @@ def here(network: FastNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("IMPASTO_MODELS", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
-    card = Card(task="style", data="9 photos; night, day", steps=3, licence="MIT")
+    card = Card(
+        task="style", data="9 photos; dusk, dawn", styles=("night", "day"), steps=3, licence="MIT"
+    )
     networks.save(tmp_path / "own" / "two.safetensors", network, "fast", SMALL, card)
     images.save(photo(30, 45), tmp_path / "photo.png")
     return tmp_path

@@ -16,7 +16,7 @@ IO = ("photo.png", "painting.png", "-o", "out.png")
 REFUSED = [
     # arguments, part of the message, part of the hint
     (("stylize",), "stylize needs CONTENT", "impasto stylize --help"),
-    (("stylize", "photo.png"), "stylize needs STYLE", "impasto stylize --help"),
+    (("stylize", "photo.png", "-o", "out.png"), "style needs at least 1, not 0", ""),
     (("stylize", "photo.png", "painting.png"), "stylize needs --output", "--help"),
     (("stylize", "photo.png", "painting.png", "-o"), "-o needs a value", "--help"),
     (("stylise", *IO), 'unknown command "stylise"', "did you mean stylize?"),

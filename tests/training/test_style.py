@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import impasto
 from impasto import images, jobs, networks
 from impasto.engine.objective import Objective, goal_for
 from impasto.errors import UsageError
@@ -18,9 +24,11 @@ from impasto.images.tensors import to_tensor
 from impasto.networks.fast import paint
 from impasto.recipes import find_recipe
 from impasto.specs import OutputSpec, TrainSpec
+from impasto.training.board import board
 from impasto.training.style import StyleTask, made
 from impasto.training.task import Asked
 
+SOURCE = str(Path(impasto.__file__).resolve().parents[1])
 LEAN = "width=8,blocks=1,half=6,full=4"
 
 
@@ -77,18 +85,26 @@ def test_a_task_without_paintings_is_refused() -> None:
         StyleTask(Asked())
 
 
-def test_training_lowers_the_loss_and_the_file_paints(tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
-    folder.mkdir()
+def folder_of(place: Path) -> dict[str, Any]:
+    """Six photos and a painting, and what a short training asks for."""
+    (place / "photos").mkdir()
     for i in range(6):
-        images.save(drawn(56, 56, 10 + i).rgb, folder / f"{i}.png")
-    painting = tmp_path / "painting.png"
-    images.save(drawn(60, 60, 30).rgb, painting)
-    spec = TrainSpec.build(
-        style=(str(painting),), photos=str(folder), task="style", architecture=LEAN, steps=24,
-        batch=2, size=48, hold_out=2, validate_every=24, learning_rate=0.03,
-        set=("painting=48",),
-    )  # fmt: skip
+        images.save(drawn(56, 56, 10 + i).rgb, place / "photos" / f"{i}.png")
+    images.save(drawn(60, 60, 30).rgb, place / "painting.png")
+    return {
+        "style": (str(place / "painting.png"),),
+        "photos": str(place / "photos"),
+        "architecture": LEAN,
+        "batch": 2,
+        "size": 48,
+        "hold_out": 2,
+        "set": ("painting=48",),
+    }
+
+
+def test_training_lowers_the_loss_and_the_file_paints(tmp_path: Path) -> None:
+    spec = TrainSpec.build(**folder_of(tmp_path), steps=24, validate_every=24, learning_rate=0.01)
+    assert spec.what == "style"
     path = tmp_path / "m.safetensors"
     events = list(jobs.run(spec, OutputSpec.build(output=str(path))))
     steps = [e for e in events if isinstance(e, Step)]
@@ -98,8 +114,75 @@ def test_training_lowers_the_loss_and_the_file_paints(tmp_path: Path) -> None:
     model = networks.load(path, "fast")
     assert model.architecture.endswith("styles=1")
     assert model.card.data == "4 photos; painting"
+    assert model.card.styles == ["painting"]
     assert isinstance(model.network, networks.FastNet)
     image = to_tensor(drawn(50, 70, 7))
     result = paint(model.network, image)
     assert result.shape == image.shape
     assert float((result - image).abs().mean()) > 0.02
+
+
+def test_every_photo_in_several_styles(task: StyleTask) -> None:
+    paintings, settings = (drawn(48, 60, 1), drawn(50, 40, 2)), {"painting": "48"}
+    both = StyleTask(Asked(paintings, LEAN, {**settings, "each": "2"}))
+    alone = StyleTask(Asked(paintings, LEAN, settings))
+    photo = to_tensor(drawn(48, 48, 5))
+    with torch.no_grad():
+        have = both.objective(photo, 3)
+        found = [alone.objective(photo, step) for step in (0, 1)]
+    for name, value in have.items():
+        mean = (found[0][name] + found[1][name]) / 2
+        assert float(value) == pytest.approx(float(mean), rel=1e-4)
+
+
+def test_python_tensorboard_and_onnx(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    request = folder_of(tmp_path)
+    onnx, events = tmp_path / "m.onnx", tmp_path / "board"
+    made = impasto.train(
+        request.pop("style"), **request, steps=2, output=tmp_path / "m.safetensors",
+        onnx=str(onnx), tensorboard=str(events),
+    )  # fmt: skip
+    assert made.report["card"]["task"] == "style"
+    assert len(made.losses) == 2
+    assert any(p.name.startswith("events") and p.stat().st_size > 500 for p in events.iterdir())
+    assert onnxruntime.InferenceSession(str(onnx)).get_inputs()[0].name == "image"
+    with pytest.raises(UsageError, match="exists"):
+        impasto.train(tmp_path / "painting.png", **request, onnx=str(onnx))
+
+
+def test_without_tensorboard_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(UsageError, match="--tensorboard needs a further package"):
+        board(str(tmp_path))
+    assert board(None) is None
+
+
+@pytest.mark.slow
+def test_two_processes_are_one(tmp_path: Path) -> None:
+    """`torchrun` with two processes of gloo: the losses of one process, and one who talks."""
+    request = folder_of(tmp_path)
+    command = ["impasto", "train", *request["style"] * 2]
+    for name in ("photos", "architecture", "batch", "size"):
+        command += [f"--{name}", str(request[name])]
+    command += ["--hold-out", "2", "--set", "painting=48", "--steps", "5", "--device", "cpu"]
+    rows, environment = {}, {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": SOURCE}
+    for count in (1, 2):
+        name = str(tmp_path / f"{count}")
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+        # The launcher takes --log for an option of its own, unless a -- is before the module.
+        run = [sys.executable, *([*launcher, "-m", "--"] if count > 1 else ["-m"]), *command]
+        done = subprocess.run(
+            [*run, "-o", f"{name}.safetensors", "--log", f"{name}.jsonl"],
+            env=environment, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == [f"{name}.safetensors"]
+        rows[count] = [json.loads(line) for line in Path(f"{name}.jsonl").read_text().splitlines()]
+    assert len(rows[1]) == len(rows[2]) == 5
+    for one, two in zip(rows[1], rows[2], strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=2e-4)
+    first, second = (networks.load(tmp_path / f"{n}.safetensors").network for n in (1, 2))
+    for mine, theirs in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, atol=3e-3)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from impasto import backbones, samples
-from impasto.errors import UsageError
+from impasto.errors import UsageError, WeightsError
 from impasto.losses.wasserstein import Wasserstein, matrix_root
+from impasto.networks import shelf
 from impasto.testing import gradient_picture
-from impasto.universal import Coders, Gaussian, Region, restyled
+from impasto.universal import Coders, Gaussian, Region, levels, restyled
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1"]
-#: Share of the distance to the painting that may be left.
-NEARER = {"image": 0.3, "relu1_1": 0.5, "relu2_1": 0.5, "relu3_1": 0.5}
+#: Share of the distance to the painting that may be left; the deep read-out is blurred most.
+NEARER = {"image": 0.3, "relu1_1": 0.5, "relu2_1": 0.5, "relu3_1": 0.65}
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +53,10 @@ def test_the_picture_takes_on_the_statistics(coders: Coders, layer: str) -> None
     assert after < NEARER[layer] * before
 
 
-@pytest.mark.parametrize("layer", [*LAYERS, "image"])
-def test_tiles_change_nothing(coders: Coders, layer: str) -> None:
+@pytest.mark.parametrize(
+    ("layer", "kind"), [*((n, "decoder") for n in [*LAYERS, "image"]), ("relu3_1", "adain")]
+)
+def test_tiles_change_nothing(coders: Coders, layer: str, kind: str) -> None:
     photo = noisy(150, 203, 2)
     where = torch.zeros(1, 1, 150, 203)
     where[..., :90] = 1
@@ -60,7 +65,7 @@ def test_tiles_change_nothing(coders: Coders, layer: str) -> None:
         Region(((target(coders, layer, noisy(64, 64, 4)), 1.0),), 1 - where),
     ]
     whole, tiled = (
-        restyled(photo, coders.get(layer), regions, "transport", ridge=0.01, tile=t)
+        restyled(photo, coders.get(layer, kind), regions, "transport", ridge=0.01, tile=t)
         for t in (None, 64)
     )
     assert float((whole - tiled).abs().max()) < 1e-3
@@ -107,3 +112,39 @@ def test_tiny_pictures(coders: Coders, size: tuple[int, int]) -> None:
         made = restyled(photo, coders.get("relu2_1"), [region], method)
         assert made.shape == photo.shape
         assert bool(torch.isfinite(made).all())
+
+
+def test_a_damaged_decoder_is_named(
+    coders: Coders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One clear line, also where the file is whole but for another layer."""
+    monkeypatch.setenv("IMPASTO_MODELS", str(tmp_path))
+    path = tmp_path / "decoder-relu2_1.safetensors"
+    whole = (shelf.shipped() / path.name).read_bytes()
+    for damaged in (b"", b"damaged", whole[: len(whole) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(WeightsError) as caught:
+            Coders(coders.backbone).get("relu2_1")
+        assert path.name in caught.value.message
+        assert "\n" not in caught.value.message
+    path.write_bytes((shelf.shipped() / "decoder-relu1_1.safetensors").read_bytes())
+    with pytest.raises(WeightsError, match="decoder-relu2_1 does not fit relu2_1"):
+        Coders(coders.backbone).get("relu2_1")
+    path.unlink()
+    assert Coders(coders.backbone).get("relu2_1").stride == 2
+
+
+@pytest.mark.parametrize("kind", ["decoder", "adain"])
+@pytest.mark.parametrize("layer", ["relu3_1"])
+def test_strips_change_nothing(
+    coders: Coders, layer: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures that are one tile are decoded a few rows at a time."""
+    photo = noisy(150, 60, 9)
+    region = Region(((target(coders, layer, noisy(64, 64, 10)), 1.0),))
+    made = []
+    for rows in (1000, 40):  # rows at a time
+        monkeypatch.setattr(levels, "STRIP", rows)
+        monkeypatch.setattr(levels, "STRIPS", 0)
+        made.append(restyled(photo, coders.get(layer, kind), [region], "whiten", strength=0.7))
+    assert float((made[0] - made[1]).abs().max()) < 1e-3

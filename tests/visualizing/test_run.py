@@ -10,11 +10,12 @@ import pytest
 import torch
 
 import impasto
-from impasto import images, jobs, samples
+from impasto import images, jobs, outputs, samples
 from impasto.backbones import load
 from impasto.engine.wishes import Channel, Class, Direction, Energy, Neuron
 from impasto.errors import InputError, ResourceError, UnknownName, UsageError
 from impasto.events import Finished, ScaleStarted, Started, Step
+from impasto.inspecting.atlas import atlas_pictures
 from impasto.specs import OutputSpec, VisualizeSpec
 from impasto.testing import thin_vgg
 from impasto.visualizing.looks import LOOKS, resolved
@@ -242,7 +243,7 @@ def test_stop_and_resume_through_files(tmp_path):
         if isinstance(event, Step) and event.scale == 1:
             break
     events.close()
-    assert jobs.checkpoint_path(path).exists()
+    assert outputs.checkpoint_path(path).exists()
     out = OutputSpec.build(
         output=path, resume=True, log=str(tmp_path / "l.csv"), plot=str(tmp_path / "p.png")
     )
@@ -250,10 +251,32 @@ def test_stop_and_resume_through_files(tmp_path):
     assert isinstance(last, Finished)
     *_, whole = jobs.run(spec)
     assert last.image.tobytes() == whole.image.tobytes()
-    assert not jobs.checkpoint_path(path).exists()
+    assert not outputs.checkpoint_path(path).exists()
     assert images.read_metadata(path)["verb"] == "visualize"
     assert (tmp_path / "l.csv").read_text().startswith("scale,step,")
     assert (tmp_path / "p.png").exists()
+
+
+def test_single_pictures_are_what_inspect_takes_for_an_atlas(tmp_path):
+    path, options = str(tmp_path / "a.png"), {"size": 32, "iterations": 1, "pad": 0}
+    spec = VisualizeSpec.build(layer="relu2_1", channels=["3", "40"], singles=True, **options)
+    *_, last = jobs.run(spec, OutputSpec.build(output=path))
+    found = atlas_pictures(tmp_path, ["relu2_1"])
+    assert {key: p.name for key, p in found.items()} == {
+        ("relu2_1", 3): "a-relu2_1-3.png",
+        ("relu2_1", 40): "a-relu2_1-40.png",
+    }
+    alone = images.load(found["relu2_1", 40]).rgb
+    assert alone.shape == (32, 32, 3)
+    sheet = last.image
+    assert any(
+        np.array_equal(sheet[y : y + 32, x : x + 32], alone)
+        for y in range(sheet.shape[0] - 31)
+        for x in range(sheet.shape[1] - 31)
+    )
+    (tmp_path / "b-relu2_1-3.png").touch()
+    with pytest.raises(UsageError, match=r"b-relu2_1-3\.png exists already"):
+        jobs.prepare(spec, OutputSpec.build(output=str(tmp_path / "b.png")))
 
 
 @pytest.mark.parametrize(

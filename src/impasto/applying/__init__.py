@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from impasto.images import Picture
@@ -10,13 +12,21 @@ from impasto.specs import ApplySpec
 
 if TYPE_CHECKING:
     from impasto.applying.run import Applying
+    from impasto.applying.weaving import Weaving
+
+#: What stands for a photo where a texture is made.
+SIZE = re.compile(r"\d+x\d+")
 
 
-def prepare(spec: ApplySpec, read: Callable[[str], Picture]) -> Applying:
+def prepare(spec: ApplySpec, read: Callable[[str], Picture]) -> Applying | Weaving:
     """A job for ``spec``, checked: photo read, model found and loaded.
 
     The photo is read before torch is loaded, so that a bad one is reported at once.
     """
+    if SIZE.fullmatch(spec.image) and not Path(spec.image).exists():
+        from impasto.applying.weaving import Weaving
+
+        return Weaving(spec)
     image = read(spec.image)
     from impasto.applying.run import Applying
 

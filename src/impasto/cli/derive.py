@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from impasto.specs import Spec
-from impasto.specs.base import FILES, PLACES, SETTINGS, WORDS
+from impasto.specs.base import FILES, PAINTINGS, PLACES, SETTINGS, WORDS
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 #: A layer, a name: no folder and no extension, unlike pictures (``features.21`` is a layer).
@@ -98,7 +98,7 @@ def _option(name: str, field: FieldInfo) -> Option:
         field=name,
         help=" ".join((field.description or "").split()),
         required=field.is_required(),
-        place=field.is_required() or field.json_schema_extra == PLACES,
+        place=field.is_required() or field.json_schema_extra in (PLACES, PAINTINGS),
         many=many,
         switch=kind is bool,
         numeric=kind in (int, float),
@@ -152,7 +152,7 @@ def regrouped(argv: Sequence[str], known: Iterable[Option]) -> list[str]:
     options = list(known)
     lists = {flag: o for o in options if o.many and not o.place for flag in o.flags}
     valued = {flag: o for o in options if not o.switch for flag in o.flags}
-    missing = sum(o.required for o in options)
+    missing = sum(o.place for o in options)
     done: list[str] = []
     rest = list(argv)
     while rest:

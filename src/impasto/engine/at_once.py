@@ -29,7 +29,7 @@ class AtOnce(ABC):
     verb: ClassVar[str]
 
     def __init__(self, inputs: Mapping[str, Picture], size: tuple[int, int]) -> None:
-        self.inputs, self.picture, self.size = dict(inputs), inputs["image"], size
+        self.pictures, self.picture, self.size = dict(inputs), inputs["image"], size
         self._result: Tensor | None = None
 
     @abstractmethod
@@ -44,12 +44,14 @@ class AtOnce(ABC):
                 "sha256": picture.source.sha256,
                 "size": [picture.width, picture.height],
             }
-            for role, picture in self.inputs.items()
+            for role, picture in self.pictures.items()
         }
 
     def notes(self) -> tuple[str, ...]:
         """What reading the pictures did that a person might want to know."""
-        return tuple(f"{p.source.name}: {n}" for p in self.inputs.values() for n in p.source.notes)
+        return tuple(
+            f"{p.source.name}: {n}" for p in self.pictures.values() for n in p.source.notes
+        )
 
     @abstractmethod
     def make(self) -> Tensor:

@@ -64,7 +64,7 @@ class Filtering(AtOnce):
         """What a person should know: of the pictures, and what the filters do not look at."""
         found = list(super().notes())
         names = " + ".join(step.name for step in self.chain)
-        if "reference" in self.inputs and not any(s.needs_reference for s in self.chain):
+        if "reference" in self.pictures and not any(s.needs_reference for s in self.chain):
             found.append(f"{names} does not look at the reference")
         if self.spec.seed is not None and not any(map(draws, self.chain)):
             found.append(f"{names} draws nothing at random: the seed changes nothing")
@@ -72,10 +72,10 @@ class Filtering(AtOnce):
 
     def make(self) -> Tensor:
         """(1, 3, H, W) in [0, 1]."""
-        photo = to_tensor(self.inputs["image"])
-        if self.size != self.inputs["image"].size:
+        photo = to_tensor(self.pictures["image"])
+        if self.size != self.pictures["image"].size:
             photo = resize(photo, self.size).clamp(0, 1)
-        reference = self.inputs.get("reference")
+        reference = self.pictures.get("reference")
         done = apply(self.chain, photo, None if reference is None else to_tensor(reference))
         return done if self.spec.alpha == 1 else photo.lerp(done, self.spec.alpha)
 

@@ -10,7 +10,9 @@ from impasto.networks.decoder import Decoder
 from impasto.networks.enhance import Enhancer
 from impasto.networks.fast import FastNet
 from impasto.networks.files import Card, Model, load, read_card, save
+from impasto.networks.johnson import JohnsonNet
 from impasto.networks.model import NETWORKS, build
+from impasto.networks.texture import TextureNet
 
 __all__ = [
     "NETWORKS",
@@ -18,7 +20,9 @@ __all__ = [
     "Decoder",
     "Enhancer",
     "FastNet",
+    "JohnsonNet",
     "Model",
+    "TextureNet",
     "build",
     "load",
     "read_card",

@@ -89,11 +89,31 @@ class ConditionalBlock(nn.Module):
         return made
 
 
-class FastNet(nn.Module):
+class PhotoNet(nn.Module):
+    """What paints photos: called with (B, 3, H, W) in [0, 1], sides multiples of 4, and shares.
+
+    Args:
+        styles: How many styles it knows.
+    """
+
+    def __init__(self, styles: int) -> None:
+        super().__init__()
+        self.styles = styles
+
+    def shares(self, image: Tensor, shares: Tensor | None) -> Tensor:
+        """The weights of the styles as (B or 1, S)."""
+        if shares is None:
+            shares = image.new_zeros(1, self.styles)
+            shares[:, 0] = 1
+        return shares
+
+
+class FastNet(PhotoNet):
     """Photo in, painting out.
 
     It begins as the identity but for a softened contrast: what the last convolution gives is
-    added to the photo before the sigmoid.
+    added to the photo before the sigmoid. What of the photo's finest detail goes past the network
+    is learnt too, by a convolution of its own.
 
     Args:
         width: Channels at a quarter of the size.
@@ -104,14 +124,14 @@ class FastNet(nn.Module):
     """
 
     def __init__(self, *, width: int, blocks: int, half: int, full: int, styles: int) -> None:
-        super().__init__()
-        self.styles = styles
+        super().__init__(styles)
         self.first = conv(3 * FOLD**2, width)
         self.first_norm = ConditionalNorm(width, styles)
         self.blocks = nn.ModuleList(ConditionalBlock(width, styles) for _ in range(blocks))
         self.to_half, self.half_norm = conv(width, half), ConditionalNorm(half, styles)
         self.to_full, self.full_norm = conv(half, full), ConditionalNorm(full, styles)
         self.last = zeroed(conv(full, 3))
+        self.past = zeroed(conv(3, 3))
 
     @classmethod
     def of(cls, architecture: str) -> FastNet:
@@ -132,14 +152,7 @@ class FastNet(nn.Module):
         x = self.trunk(image, shares)
         x = F.relu(self.half_norm(self.to_half(enlarged(x)), shares), inplace=True)
         x = F.relu(self.full_norm(self.to_full(enlarged(x)), shares), inplace=True)
-        return self.unfolded(self.last(x), image)
-
-    def shares(self, image: Tensor, shares: Tensor | None) -> Tensor:
-        """The weights of the styles as (B or 1, S)."""
-        if shares is None:
-            shares = image.new_zeros(1, self.styles)
-            shares[:, 0] = 1
-        return shares
+        return self.finished(self.last(x), image, self.past(image - 0.5))
 
     def trunk(self, image: Tensor, shares: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, width, H / 4, W / 4): everything but the way back to full size."""
@@ -150,16 +163,16 @@ class FastNet(nn.Module):
         return x
 
     @staticmethod
-    def unfolded(last: Tensor, image: Tensor) -> Tensor:
-        """The picture from what the last convolution gave, both (B, 3, H, W)."""
-        return torch.sigmoid(torch.add(last, image - 0.5, alpha=SLOPE))
+    def finished(last: Tensor, image: Tensor, past: Tensor) -> Tensor:
+        """The picture from what the last convolutions gave and the photo, all (B, 3, H, W)."""
+        return torch.sigmoid(last + torch.add(past, image - 0.5, alpha=SLOPE))
 
 
 NETWORKS.add("fast", FastNet.of)
 
 
 @torch.no_grad()
-def paint(network: FastNet, image: Tensor, shares: Tensor | None = None, strip: int = 0) -> Tensor:
+def paint(network: PhotoNet, image: Tensor, shares: Tensor | None = None, strip: int = 0) -> Tensor:
     """The picture that ``network`` makes of ``image``, of any size.
 
     The sides are extended to multiples of 4 by repeating the border, and cut again. With
@@ -172,7 +185,8 @@ def paint(network: FastNet, image: Tensor, shares: Tensor | None = None, strip: 
         network: In evaluation mode.
         image: (1, 3, H, W) in [0, 1].
         shares: (1, S) weights of the styles.
-        strip: Rows of the picture per strip; 0 takes all at once.
+        strip: Rows of the picture per strip; 0 takes all at once, as networks other than
+            :class:`FastNet` always do.
 
     Raises:
         UsageError: ``strip`` is not a multiple of 4.
@@ -182,7 +196,7 @@ def paint(network: FastNet, image: Tensor, shares: Tensor | None = None, strip: 
     padded = F.pad(image, (0, right, 0, down), mode="replicate") if down or right else image
     shares = network.shares(padded, shares)
     made: Tensor
-    if not strip or strip >= padded.shape[-2]:
+    if not isinstance(network, FastNet) or not strip or strip >= padded.shape[-2]:
         made = network(padded, shares)
     elif strip % FOLD:
         raise UsageError(f"strips of {strip} rows", hint="take a multiple of 4")
@@ -215,8 +229,9 @@ def _by_strips(network: FastNet, image: Tensor, shares: Tensor, strip: int) -> T
     for start, stop in _spans(2 * rows, strip):
         first, last = max(0, start - 1), min(2 * rows, stop + 1)
         x = F.relu(network.full_norm(full(first, last), shares, full_moments), inplace=True)
+        past = _mirrored(network.past, image[..., first:last, :] - 0.5, start - first, last - stop)
         x = _mirrored(network.last, x, start - first, last - stop)
-        made[..., start:stop, :] = network.unfolded(x, image[..., start:stop, :])
+        made[..., start:stop, :] = network.finished(x, image[..., start:stop, :], past)
     return made
 
 

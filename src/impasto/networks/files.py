@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ class Card:
     Attributes:
         task: What it was trained for.
         data: What it was trained on.
+        styles: Names of the paintings that it can choose from, in its order.
         steps: How long.
         losses: Figures on pictures that it was not trained on, or losses of the last steps.
         licence: Of the weights.
@@ -33,6 +34,7 @@ class Card:
 
     task: str = ""
     data: str = ""
+    styles: Sequence[str] = ()
     steps: int = 0
     losses: Mapping[str, float] = field(default_factory=dict)
     licence: str = ""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from impasto.errors import ImpastoError, UsageError
 from impasto.images import check_writable
@@ -42,18 +43,10 @@ def export(model: Model, path: Path, *, force: bool = False) -> float:
             the extra ``onnx`` is not installed.
         ImpastoError: The file gives another picture than the network.
     """
-    if path.suffix.lower() != ".onnx":
-        raise UsageError(f"{path} is no name for an ONNX file", hint="it must end in .onnx")
-    check_writable(str(path), force=force, format="PNG")
-    if not isinstance(model.network, FastNet):
-        raise UsageError(f"a model of the kind {model.kind} cannot be exported", hint="fast can")
-    try:
-        import onnxruntime
-        import onnxscript  # noqa: F401
-    except ImportError:
-        raise UsageError(
-            "writing ONNX needs further packages", hint="pip install 'impasto[onnx]'"
-        ) from None
+    check(path, model.network, model.kind, force=force)
+    assert isinstance(model.network, FastNet)
+    import onnxruntime
+
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / "model.onnx"
         _write(model.network, made)
@@ -64,6 +57,26 @@ def export(model: Model, path: Path, *, force: bool = False) -> float:
             raise ImpastoError(f"the ONNX file differs from the network by {worst:.2g}")
         made.replace(path)
     return worst
+
+
+def check(path: Path, network: nn.Module, kind: str, *, force: bool = False) -> None:
+    """Everything about an export that can be known before.
+
+    Raises:
+        UsageError: See :func:`export`.
+    """
+    if path.suffix.lower() != ".onnx":
+        raise UsageError(f"{path} is no name for an ONNX file", hint="it must end in .onnx")
+    check_writable(str(path), force=force, format="PNG")
+    if not isinstance(network, FastNet):
+        raise UsageError(f"a model of the kind {kind} cannot be exported", hint="fast can")
+    try:
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise UsageError(
+            "writing ONNX needs further packages", hint="pip install 'impasto[onnx]'"
+        ) from None
 
 
 def _write(network: FastNet, path: Path) -> None:

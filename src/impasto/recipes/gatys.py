@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn, TermSpec
+from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn
 from impasto.recipes.parts import (
     AGAINST_SPECKLE,
+    COLOURS_FIRST,
     FIRST_STEP,
+    FROM_NOISE,
     PROMPT,
+    SMOOTH_POOLING,
     content,
     gram,
     tv,
@@ -18,10 +21,11 @@ _CAFFE = twins("vgg19.caffe")
 _SHARES = tuple(1e3 / n**2 for n in (64, 128, 256, 512, 512))
 _LBFGS = OptimizerSpec(name="lbfgs", lr=1.0, history=100)
 _REASON = f"{AGAINST_SPECKLE} {FIRST_STEP}"
-_STAND_IN: tuple[TermSpec, ...] = (
-    content("relative", 1.0),
-    gram("hw", "relative", 40.0),
-    tv(5.0),
+_STAND_IN = StandIn(
+    terms=(content("relative", 1.0), gram("hw", "relative", 40.0), tv(12.0)),
+    optimizer=PROMPT,
+    pooling="avg",
+    reason=f"{SMOOTH_POOLING} {_REASON}",
 )
 
 GATYS = Recipe(
@@ -42,26 +46,30 @@ GATYS = Recipe(
         steps={"draft": (60,), "good": (200,), "best": (500,), "published": (500,)},
     ),
     stand_in=StandIn(
-        terms=(content("relative", 1.0, "relu3_3"), gram("hw", "relative", 12.0), tv(8.0)),
+        terms=(
+            content("relative", 2.0, "relu3_3"),
+            gram("hw", "relative", 20.0, shares=FROM_NOISE),
+            tv(15.0),
+        ),
         optimizer=PROMPT,
-        reason=f"The photo is kept at relu3_3. {_REASON}",
+        reason=f"{COLOURS_FIRST} {_REASON}",
     ),
     sources={
-        "backbone": "section 2: VGG-19, weights scaled so that mean activations are 1",
+        "backbone": "the paper: VGG-19, weights scaled so that mean activations are 1",
         "twins": "the same weights in other files",
         "mean": "as the weights come",
-        "pooling": "section 2",
+        "pooling": "the paper: average pooling",
         "padding": "as the network was trained",
-        "terms.content": "eq. 1; section 3: conv4_2",
+        "terms.content": "the paper: 1/2 sum (F-P)^2 at conv4_2",
         "terms.content.weight": "alpha = 1, so that beta is 1 / (alpha/beta)",
-        "terms.style": "eq. 3-5; section 3: conv1_1 to conv5_1",
-        "terms.style.layer_weights": "section 3: w_l = 1/5",
-        "terms.style.weight": "figure 2: alpha/beta = 1e-3 (others: 1e-4)",
-        "optimizer": "section 2: L-BFGS; the numbers are torch's defaults",
+        "terms.style": "the paper: sum (G-A)^2 / (4 N^2 M^2), conv1_1 to conv5_1",
+        "terms.style.layer_weights": "the paper: w_l = 1/5",
+        "terms.style.weight": "alpha/beta = 1e-3: preprint of 2015, figure 2 B-D (E, F: 1e-4)",
+        "optimizer": "the paper: L-BFGS; the numbers are torch's defaults",
         "optimizer.scaled": "impasto: torch drops curvature pairs of small objectives",
-        "init": "section 2: white noise",
+        "init": "the paper: white noise",
         "clamp": "not printed",
-        "size": "section 3: about 512 px",
+        "size": "the paper: about 512 px",
         "schedule": "one size",
         "schedule.steps": "impasto, but for the published ones",
         "schedule.steps.published": "not printed; 500 as in the notebook",
@@ -88,7 +96,7 @@ NOTEBOOK = Recipe(
         count=2,
         steps={"draft": (30, 60), "good": (50, 150), "best": (150, 400), "published": (200, 500)},
     ),
-    stand_in=StandIn(terms=_STAND_IN, optimizer=PROMPT, reason=_REASON),
+    stand_in=_STAND_IN,
     sources={
         "backbone": "notebook: the authors' Caffe VGG-19",
         "twins": "the same weights in other files",
@@ -130,9 +138,9 @@ CONTROLLING = Recipe(
         count=2,
         steps={"draft": (16, 60), "good": (40, 150), "best": (100, 400), "published": (200, 500)},
     ),
-    stand_in=StandIn(terms=_STAND_IN, optimizer=PROMPT, reason=_REASON),
+    stand_in=_STAND_IN,
     sources={
-        "backbone": "section 3: VGG-19",
+        "backbone": "the paper: VGG-19",
         "twins": "the same weights in other files",
         "mean": "as the weights come",
         "pooling": "as in the notebook of 2016",
@@ -142,8 +150,8 @@ CONTROLLING = Recipe(
         "optimizer.scaled": "impasto: torch drops curvature pairs of small objectives",
         "init": "as in the notebook of 2016",
         "clamp": "as in the notebook of 2016",
-        "size": "section 6: 1024 px",
-        "schedule": "section 6 (500 px), supplement (1024 px)",
+        "size": "the paper: 1024 px",
+        "schedule": "the paper: 500 px, then 1024 px",
         "schedule.smallest": "impasto",
         "schedule.steps": "impasto, but for the published ones",
         "schedule.steps.published": "500, then 200: the printed ratio 2.5, the notebook's numbers",

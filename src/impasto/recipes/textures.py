@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn, TermSpec
-from impasto.recipes.parts import gram, lua_tv, style, tv, twins
+from impasto.recipes.parts import AGAINST_SPECKLE, gram, lua_tv, style, tv, twins
 from impasto.recipes.swd import LAYERS as SWD_LAYERS
 
 _POOLS = ("conv1_1", "pool1", "pool2", "pool3", "pool4")
@@ -26,22 +26,24 @@ GATYS_TEXTURE = Recipe(
         ratio=1.0,
         steps={"draft": (80,), "good": (250,), "best": (600,), "published": (2000,)},
     ),
-    stand_in=StandIn(terms=(gram("hw", "relative", 20.0, _POOLS),)),
+    stand_in=StandIn(
+        terms=(gram("hw", "relative", 20.0, _POOLS), tv(10.0)), reason=AGAINST_SPECKLE
+    ),
     sources={
-        "backbone": "section 2: VGG-19, weights scaled so that mean activations are 1",
+        "backbone": "the paper: VGG-19, weights scaled so that mean activations are 1",
         "twins": "the same weights in other files",
         "mean": "as the weights come",
-        "pooling": "section 2",
+        "pooling": "the paper: average pooling",
         "padding": "as the network was trained",
-        "terms.style": "eq. 2-4; figure 2: conv1_1 and pool1 to pool4",
-        "terms.style.layer_weights": "section 3: equal weights",
+        "terms.style": "the paper: conv1_1 and pool1 to pool4",
+        "terms.style.layer_weights": "the paper: equal weights",
         "terms.style.weight": "the authors' code: 1e9",
-        "optimizer": "section 3: L-BFGS",
+        "optimizer": "the paper: L-BFGS",
         "optimizer.history": "the authors' code: 20",
         "optimizer.scaled": "impasto: torch drops curvature pairs of small objectives",
-        "init": "section 3: white noise",
+        "init": "the paper: white noise",
         "clamp": "the authors' code bounds the pixels by those of the exemplar",
-        "size": "section 4: 256 px",
+        "size": "the paper: 256 px",
         "schedule": "one size",
         "schedule.steps": "impasto, but for the published ones",
         "schedule.steps.published": "the authors' code: 2000",
@@ -115,7 +117,7 @@ MRF_TEXTURE = Recipe(
         steps={"draft": (20, 40, 60), "good": (60, 100, 120), "best": (150,), "published": (100,)},
     ),
     stand_in=StandIn(
-        terms=(style("mrf", 3.0, _MRF, patch=3, stride=1, scale="relative"), _PALETTE, tv(5.0)),
+        terms=(style("mrf", 3.0, _MRF, patch=3, stride=1, scale="relative"), _PALETTE, tv(40.0)),
         optimizer=OptimizerSpec(name="lbfgs", lr=1.0, history=20, first=0.02),
     ),
     sources={
@@ -125,7 +127,7 @@ MRF_TEXTURE = Recipe(
         "pooling": "the authors' code",
         "padding": "as the network was trained",
         "terms.style": "the authors' code: weight 1e-4 at relu3_1 and relu4_1",
-        "terms.style.options": "eq. 2; patches 3 x 3; stride 2 as coded (printed: 1)",
+        "terms.style.options": "the paper: patches 3 x 3; stride 2 as coded (printed: 1)",
         "terms.tv": "the authors' code: 1e-3 on 0-255, as 65.025 on [0, 1]",
         "optimizer": "the authors' code: L-BFGS",
         "optimizer.history": "impasto, as in neural-style",
@@ -177,15 +179,15 @@ SWD_TEXTURE = Recipe(
         ),
     ),
     sources={
-        "backbone": "section 4: VGG-19",
+        "backbone": "the paper: VGG-19",
         "twins": "the same weights in other files",
         "mean": "as the weights come",
         "pooling": "impasto",
         "padding": "as the network was trained",
-        "terms.style": "section 4: the first 12 convolutions, summed over layers",
-        "terms.style.options": "eq. 4; fewer directions and positions are impasto's",
+        "terms.style": "the paper: the first 12 convolutions, summed over layers",
+        "terms.style.options": "the paper; fewer directions and positions are impasto's",
         "optimizer": "impasto: Adam, since directions are drawn anew at every step",
-        "init": "section 4: noise",
+        "init": "the paper: noise",
         "clamp": "impasto",
         "size": "impasto",
         "schedule": "impasto",

@@ -13,6 +13,7 @@ class ApplySpec(Spec):
     """A photo painted in one pass by a trained network."""
 
     each: ClassVar[str | None] = "image"
+    original: ClassVar[str | None] = "image"
     without: ClassVar[frozenset[str]] = frozenset(
         {"save_every", "log", "plot", "save_recipe", "resume"}
     )
@@ -21,7 +22,10 @@ class ApplySpec(Spec):
         description="A model that `impasto models` lists, or a .safetensors file that "
         "`impasto train` made."
     )
-    image: str = Field(description="The photo; - reads standard input; a folder takes all in it.")
+    image: str = Field(
+        description="The photo; - reads standard input; a folder takes all in it. For a network "
+        "of textures, a size such as 640x480."
+    )
     style: tuple[str, ...] = Field(
         (),
         max_length=64,
@@ -44,6 +48,7 @@ class ApplySpec(Spec):
         "auto",
         description="auto, off, or rows per strip: less memory, the same picture to rounding.",
     )
+    seed: int = Field(0, ge=0, lt=2**31, description="Of the noise of textures.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
 
     @field_validator("style", mode="before")

@@ -36,6 +36,8 @@ WORDS: dict[str, JsonValue] = {"words": True}
 FOLDER: dict[str, JsonValue] = {"folder": True}
 #: Marks a field that is a picture, or whose items are.
 PICTURE: dict[str, JsonValue] = {"picture": True}
+#: Marks a list of pictures that is given as words, and may be missing where the rest says so.
+PAINTINGS: dict[str, JsonValue] = {"picture": True, "places": True, "minItems": 1}
 #: Marks a field that is a picture or a word.
 PICTURE_OR_WORD: dict[str, JsonValue] = {"picture": "or word"}
 #: Marks a field whose items are settings, ``key=value``.
@@ -60,6 +62,9 @@ class Spec(BaseModel):
 
     #: The field for a picture that may name a folder of them on the command line.
     each: ClassVar[str | None] = None
+
+    #: The field for the picture of which the result is a version.
+    original: ClassVar[str | None] = None
 
     def others(self) -> tuple[str, ...]:
         """Pictures that are written beside the output: ``("-invert",)`` is ``NAME-invert.EXT``."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from impasto.specs.base import FILES, PICTURE, PICTURE_OR_WORD, Spec
+from impasto.specs.base import FILES, PAINTINGS, PICTURE, PICTURE_OR_WORD, Spec
 
 #: Least and largest size of a painting relative to the result.
 STYLE_SCALES = (0.1, 8.0)
 #: Most copies of a painting that a single number for ``style_rotations`` can ask for.
 MOST_TURNS = 16
+#: What names of trained networks begin with, as recipes.
+FAST = "fast:"
 
 
 class StylizeSpec(Spec):
@@ -20,17 +22,22 @@ class StylizeSpec(Spec):
     ``None`` means: as the recipe says.
     """
 
+    original: ClassVar[str | None] = "content"
+
     content: str = Field(
         description="The photo; - reads standard input.", json_schema_extra=PICTURE
     )
     style: tuple[str, ...] = Field(
-        description="One or several paintings.",
-        min_length=1,
+        (),
+        description="One or several paintings; with a trained network as the recipe, their names "
+        "(default: its first).",
         max_length=8,
-        json_schema_extra=PICTURE,
+        json_schema_extra=PAINTINGS,
     )
     recipe: str = Field(
-        "impasto", description="The method; see `impasto recipes`; or a .toml file with one."
+        "impasto",
+        description="The method; see `impasto recipes`; or a .toml file with one; or fast:NAME, "
+        "a network of `impasto models`.",
     )
     size: int | None = Field(
         None, ge=32, le=16384, description="Longest side of the result, in px (default 512)."
@@ -186,6 +193,8 @@ class StylizeSpec(Spec):
     @model_validator(mode="after")
     def _lengths(self) -> StylizeSpec:
         count = len(self.style)
+        if not count and not self.recipe.startswith(FAST):
+            raise ValueError("style needs at least 1, not 0")
         if self.style_blend is not None and len(self.style_blend) != count:
             raise ValueError(
                 f"style-blend has {len(self.style_blend)} numbers for {count} paintings"

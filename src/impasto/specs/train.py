@@ -16,7 +16,7 @@ class TrainSpec(Spec):
     ``None`` means: as the task says.
     """
 
-    without: ClassVar[frozenset[str]] = frozenset({"save_recipe"})
+    without: ClassVar[frozenset[str]] = frozenset({"save_recipe", "keep_metadata"})
     product: ClassVar[Literal["picture", "model"]] = "model"
 
     style: tuple[str, ...] = Field(
@@ -30,7 +30,11 @@ class TrainSpec(Spec):
         max_length=64,
         description="Folders of photos to learn from.",
     )
-    task: str = Field("decoder", description="What is trained; see docs/training.md.")
+    task: str | None = Field(
+        None,
+        description="What is trained; see docs/training.md (default: style where paintings are "
+        "named, otherwise decoder).",
+    )
     architecture: str | None = Field(
         None, description="Of the network, in the manner of its kind, such as width=64,blocks=1."
     )
@@ -51,9 +55,20 @@ class TrainSpec(Spec):
         500, ge=1, description="Steps between figures on the photos that were kept aside."
     )
     precision: Literal["half", "full"] = Field("half", description="Of the numbers in the file.")
+    onnx: str | None = Field(
+        None, description="At the end, write the network to this .onnx file, too."
+    )
+    tensorboard: str | None = Field(
+        None, description="A folder for TensorBoard: losses of every step, figures, previews."
+    )
     licence: str = Field("", description="Of the weights, for their card.")
     seed: int = Field(0, ge=0, lt=2**31, description="Of first weights, order and crops.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+
+    @property
+    def what(self) -> str:
+        """The task."""
+        return self.task or ("style" if self.style else "decoder")
 
     @field_validator("photos", "style", mode="before")
     @classmethod

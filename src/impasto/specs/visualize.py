@@ -21,7 +21,7 @@ class VisualizeSpec(Spec):
     ``None`` means: as the recipe says.
     """
 
-    without: ClassVar[frozenset[str]] = frozenset({"save_recipe"})
+    without: ClassVar[frozenset[str]] = frozenset({"save_recipe", "keep_metadata"})
 
     layer: str | None = Field(
         None, description="The layer; alone: all of it, or the part that --channel ... names."
@@ -31,6 +31,11 @@ class VisualizeSpec(Spec):
     )
     channels: tuple[str, ...] = Field(
         (), description="Several channels as an atlas: all, or numbers and ranges (0-15,40)."
+    )
+    singles: bool = Field(
+        False,
+        description="Write each unit's picture beside the sheet, NAME-LAYER-N.EXT: a folder of "
+        "them is what `impasto inspect --atlas` shows.",
     )
     neuron: str | None = Field(
         None,

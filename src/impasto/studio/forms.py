@@ -116,7 +116,7 @@ def form(verb: str) -> Form:
     schema = model.model_json_schema()
     required = set(schema.get("required", ()))
     fields = tuple(
-        _field(name, entry, name in required)
+        _field(name, entry, name in required or bool(entry.get("places") and "minItems" in entry))
         for name, entry in schema["properties"].items()
         if name not in HIDDEN
     )

@@ -14,16 +14,24 @@ from impasto.styling.plan import resolve
 
 if TYPE_CHECKING:
     from impasto.styling.one_pass import OnePassStylization
+    from impasto.styling.pretrained import Pretrained
     from impasto.styling.quilt import Quilt
     from impasto.styling.run import Stylization
     from impasto.styling.texture import Texture
 
 
-def prepare(spec: StylizeSpec, read: Callable[[str], Picture]) -> Stylization | OnePassStylization:
+def prepare(
+    spec: StylizeSpec, read: Callable[[str], Picture]
+) -> Stylization | OnePassStylization | Pretrained:
     """A job for ``spec``, checked: pictures read, weights verified, memory estimated.
 
     The pictures are read before torch is loaded, so that a bad one is reported at once.
     """
+    if fast.trained(spec):
+        inputs = read_inputs(spec.model_copy(update={"style": ()}), "content", read)
+        from impasto.styling.pretrained import Pretrained
+
+        return Pretrained(spec, inputs)
     method = fast.resolve(spec)
     if method is not None:
         inputs = read_inputs(spec, method.init, read)

@@ -7,6 +7,7 @@ from typing import Any
 from impasto.errors import UsageError
 from impasto.recipes import ONE_PASS, OnePass, find_method
 from impasto.specs import StylizeSpec
+from impasto.specs.stylize import FAST
 from impasto.styling import starts
 
 #: Of a request, what only an optimisation has.
@@ -22,6 +23,13 @@ _UNKNOWN = (
     "iterations",
     "backbone",
     "pooling",
+)
+#: What a request to a trained network may say; the rest needs a painting to look at.
+_TRAINED = frozenset(
+    {
+        *("content", "style", "recipe", "size", "style_blend", "keep", "mask_soften", "colors"),
+        *("color_space", "before", "after", "alpha", "tile", "seed", "device"),
+    }
 )
 #: The quality that turns the default recipe into the fast one.
 INSTANT = "instant"
@@ -63,3 +71,24 @@ def resolve(spec: StylizeSpec) -> OnePass | None:
 def default() -> OnePass:
     """The method that an optimisation may begin with."""
     return ONE_PASS.get(INSTANT)
+
+
+def trained(spec: StylizeSpec) -> bool:
+    """Whether ``spec`` asks for a trained network, all of which it can do.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if not spec.recipe.startswith(FAST):
+        return False
+    for name in sorted(spec.model_fields_set - _TRAINED):
+        if getattr(spec, name) != type(spec).model_fields[name].default:
+            raise UsageError(
+                f"recipe {spec.recipe} takes no {name.replace('_', '-')}: its network is trained"
+            )
+    if spec.colors not in ("style", "content", "recolor"):
+        raise UsageError(
+            f"recipe {spec.recipe} takes no colors {spec.colors}",
+            hint="use style, content or recolor",
+        )
+    return True

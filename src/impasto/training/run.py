@@ -20,8 +20,9 @@ from impasto.errors import UsageError
 from impasto.events import Event, Finished, ScaleStarted, Started, Step
 from impasto.images import Picture
 from impasto.images.tensors import from_tensor
-from impasto.networks import Card
+from impasto.networks import Card, onnx
 from impasto.specs import TrainSpec
+from impasto.training.board import board
 from impasto.training.group import Group
 from impasto.training.loop import Training
 from impasto.training.photos import Photos, Stream, centre, find
@@ -49,11 +50,15 @@ class TrainingJob:
         self.spec, self.paintings = spec, paintings
         settings = dict(text.split("=", 1) for text in spec.set)
         device = pick_device(spec.device)
-        asked = Asked(paintings, spec.architecture, settings, spec.seed, device)
-        self.task = make(spec.task, asked)
-        self.plan = planned(self.task.plan, spec)
         self.group = Group.join()
+        here = (device, self.group.rank, self.group.world)
+        asked = Asked(paintings, spec.architecture, settings, spec.seed, *here)
+        self.task = make(spec.what, asked)
+        self.plan = self.task.plan = planned(self.task.plan, spec)
         self.group.check(self.plan.batch)
+        if spec.onnx is not None:
+            onnx.check(Path(spec.onnx), self.task.network, self.task.kind)
+        self._board = board(spec.tensorboard) if self.group.rank == 0 else None
         self.photos, held = self._find()
         self._held = [self._view(held, i).to(device) for i in range(len(held) if held else 0)]
         if spec.init is not None:
@@ -67,7 +72,7 @@ class TrainingJob:
     def settings(self) -> dict[str, Any]:
         """All numbers, explicit."""
         return {
-            "task": self.spec.task,
+            "task": self.spec.what,
             "kind": self.task.kind,
             "architecture": self.task.architecture,
             "plan": dataclasses.asdict(self.plan),
@@ -106,7 +111,10 @@ class TrainingJob:
         for taken in self.training.steps():
             self._recent = [*self._recent, taken.terms][-RECENT:]
             figures = self._measured(taken.index)
-            yield Step(0, taken.index, plan.steps, taken.terms, self.image, figures)
+            step = Step(0, taken.index, plan.steps, taken.terms, self.image, figures)
+            if self._board is not None:
+                self._board.add(step)
+            yield step
         yield self.finished(time.monotonic() - begun)
 
     def finished(self, seconds: float, *, complete: bool = True) -> Finished:
@@ -129,20 +137,22 @@ class TrainingJob:
 
     def write_model(self, path: Path, metadata: dict[str, Any]) -> None:
         """Save the network with the mean of its weights."""
-        del metadata  # the card says it all, without the names of files
         half = self.spec.precision == "half"
         with self.training.averaged() as network:
             networks.save(
                 path, network, self.task.kind, self.task.architecture, self.card(), half=half
             )
+        if self.spec.onnx is not None and metadata["complete"]:
+            onnx.export(networks.load(path), Path(self.spec.onnx), force=True)
 
     def card(self) -> Card:
         """What the file says of the network."""
         data = f"{len(self.photos)} photos" if self.photos else ""
         names = ", ".join(Path(p.source.name).stem for p in self.paintings)
         return Card(
-            task=self.spec.task,
+            task=self.spec.what,
             data="; ".join(filter(None, (data, names))),
+            styles=self.task.choices(),
             steps=self.training.done,
             losses=self._losses() | self._figures,
             licence=self.spec.licence,
@@ -170,7 +180,7 @@ class TrainingJob:
         if not self.task.needs_photos:
             return None, None
         if not self.spec.photos:
-            raise UsageError(f"the task {self.spec.task} needs photos", hint="--photos FOLDER")
+            raise UsageError(f"the task {self.spec.what} needs photos", hint="--photos FOLDER")
         size, view = self.plan.crops.size, self.plan.view
         short = max(round(size * self.plan.crops.zoom[1]), view)
         photos = find(self.spec.photos, short, size)

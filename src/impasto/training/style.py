@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +17,10 @@ from impasto.images import Picture
 from impasto.images.resize import fit_size, resize
 from impasto.images.tensors import to_tensor
 from impasto.losses import LOSSES
-from impasto.networks.fast import FastNet
+from impasto.losses.adversarial import MarkovianAdversarial
+from impasto.losses.base import Target
+from impasto.networks import build
+from impasto.networks.fast import PhotoNet
 from impasto.recipes import Recipe, TermSpec, find_recipe
 from impasto.training.photos import Crops
 from impasto.training.task import Asked, Plan, Task, channels_last
@@ -24,6 +28,8 @@ from impasto.training.task import Asked, Plan, Task, channels_last
 #: Step size of the styles' scales and shifts relative to that of the filters: each is moved by
 #: the pictures of its own style alone.
 STYLES_FACTOR = 5.0
+#: The critic of every painting.
+CRITIC = MarkovianAdversarial()
 
 
 class StyleTask(Task):
@@ -33,10 +39,18 @@ class StyleTask(Task):
     objective that the recipe would optimise for it. Styles take turns.
 
     Settings: ``recipe``; ``strength``, a factor of the weight of its style terms; ``smooth``, of
-    its terms on the picture itself; ``painting``, the longest side of the paintings in px.
+    its terms on the picture itself; ``painting``, the longest side of the paintings in px;
+    ``each``, how many styles every photo is painted in per step, all measured against features of
+    the photo that are computed once.
+
+    ``network`` is ``fast`` or ``johnson``, each with architectures of its own. ``critic`` is the
+    weight of an adversarial term: a critic of patches of features at the layer ``seen``, one for
+    each painting, learns in every step to tell the painting from what the network paints.
 
     Source: Johnson, Alahi & Fei-Fei 2016 (the objective); Dumoulin, Shlens & Kudlur 2017 (several
-    styles).
+    styles); Li & Wand 2016b (MGAN, the critic).
+
+    Deviations: MGAN's generator reads relu4_1 of the photo; here every network reads the photo.
 
     Args:
         asked: The request.
@@ -46,29 +60,39 @@ class StyleTask(Task):
         UnknownName: No such recipe.
     """
 
-    kind = "fast"
-
     def __init__(self, asked: Asked) -> None:
         if not asked.styles:
             raise UsageError("the task style needs paintings", hint="name one or several")
         self.numbers = asked.read(
-            {"recipe": "impasto", "strength": 1.0, "smooth": 1.0, "painting": 512}
+            {
+                **{"recipe": "impasto", "strength": 1.0, "smooth": 1.0, "painting": 512},
+                **{"each": 1, "network": "fast", "critic": 0.0, "seen": "relu3_1"},
+            }
         )
-        count = len(asked.styles)
+        self.kind = self.numbers["network"]
+        if self.numbers["critic"] and asked.world > 1:
+            raise UsageError("a critic cannot be shared by several processes")
+        count, self.asked = len(asked.styles), asked
+        self.names = tuple(Path(p.source.name).stem for p in asked.styles)
         self.architecture = ",".join(filter(None, (asked.architecture, f"styles={count}")))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(asked.seed)
-            self.painter = FastNet.of(self.architecture)
+            self.painter = painter(self.kind, self.architecture)
         self.network = channels_last(self.painter.to(asked.device))
         self.plan = Plan(steps=8000, batch=4, crops=Crops(192), lr=2e-3, clip=5.0, view=256)
         recipe = find_recipe(self.numbers["recipe"])
         self.backbone, specs = eyes(recipe, asked.device)
         self.terms = [scaled(t, self.numbers) for t in specs if t.weight]
+        self.critics: list[Target] = []
         self.styles = [self._style(picture, asked.device) for picture in asked.styles]
 
     def settings(self) -> dict[str, Any]:
         """The settings of the class, and the terms."""
         return {**self.numbers, "terms": [t.model_dump() for t in self.terms]}
+
+    def choices(self) -> tuple[str, ...]:
+        """The paintings."""
+        return self.names
 
     def slow(self) -> dict[str, float]:
         """The styles' own numbers are moved faster."""
@@ -77,15 +101,35 @@ class StyleTask(Task):
 
     def objective(self, batch: Tensor, step: int) -> dict[str, Tensor]:
         """Mean over the batch of the recipe's terms."""
-        count = len(self.styles)
-        turns = [(step * len(batch) + i) % count for i in range(len(batch))]
-        shares = torch.eye(count, device=batch.device)[turns]
-        painted = self.painter(batch, shares)
-        found = [
-            self.values(painted[i : i + 1], batch[i : i + 1], style)
-            for i, style in enumerate(turns)
-        ]
+        count, each = len(self.styles), self.numbers["each"]
+        found = []
+        for local, photo in enumerate(torch.split(batch, 1), step * len(batch)):
+            place = local * self.asked.world + self.asked.rank
+            turns = [(place * each + i) % count for i in range(each)]
+            shares = torch.eye(count, device=batch.device)[turns]
+            painted = self.painter(photo.expand(each, -1, -1, -1), shares)
+            own = self._photo(photo)
+            for picture, style in zip(torch.split(painted, 1), turns, strict=True):
+                terms = Objective(self.backbone, [*own, *self.styles[style]])(picture)
+                found.append(terms | self._judged(picture, style))
         return {name: torch.stack([f[name] for f in found]).mean() for name in found[0]}
+
+    def state(self) -> dict[str, Any]:
+        """The critics."""
+        return {"critics": [critic[-1] for critic in self.critics]}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state`."""
+        pairs = zip(self.critics, state["critics"], strict=True)
+        self.critics = [(*old[:-1], new.to(old[0])) for old, new in pairs]
+
+    def _judged(self, picture: Tensor, style: int) -> dict[str, Tensor]:
+        """The adversarial term of a picture, whose critic learns from it first."""
+        if not self.critics:
+            return {}
+        features = self.backbone.taps(picture, [self.numbers["seen"]])[self.numbers["seen"]]
+        self.critics[style] = CRITIC.learn(features.detach(), self.critics[style])
+        return {"critic": self.numbers["critic"] * CRITIC(features, self.critics[style])}
 
     def values(self, painted: Tensor, photo: Tensor, style: int) -> dict[str, Tensor]:
         """The recipe's weighted terms for one picture (1, 3, H, W)."""
@@ -126,8 +170,24 @@ class StyleTask(Task):
         image = to_tensor(picture, device)
         size = fit_size(image.shape[-2], image.shape[-1], self.numbers["painting"])
         image = resize(image, size).clamp(0, 1)
+        if self.numbers["critic"]:
+            with torch.no_grad():
+                seen = self.backbone.taps(image, [self.numbers["seen"]])[self.numbers["seen"]]
+            self.critics.append(CRITIC.target(seen))
         theirs = [made(t) for t in self.terms if t.role == "style"]
         return [goal_for(term, self.backbone, [image], (1.0,)) for term in theirs]
+
+
+def painter(kind: str, architecture: str) -> PhotoNet:
+    """An untrained network that paints photos.
+
+    Raises:
+        UsageError: Networks of this kind do not.
+    """
+    made = build(kind, architecture)
+    if not isinstance(made, PhotoNet):
+        raise UsageError(f"networks of the kind {kind} paint no photos", hint="fast or johnson")
+    return made
 
 
 def eyes(recipe: Recipe, device: torch.device) -> tuple[Backbone, tuple[TermSpec, ...]]:

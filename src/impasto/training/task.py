@@ -57,6 +57,8 @@ class Asked:
         settings: Further settings of the task, as text.
         seed: Of the first weights.
         device: Where to compute.
+        rank: Number of this process among those that share every batch.
+        world: How many they are; this one has the pictures ``rank``, ``rank + world`` and so on.
     """
 
     styles: tuple[Picture, ...] = ()
@@ -64,6 +66,8 @@ class Asked:
     settings: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    rank: int = 0
+    world: int = 1
 
     def read(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
         """The settings by name, in the types of ``defaults`` (str, int, float).
@@ -137,6 +141,10 @@ class Task(ABC):
         """All its numbers, for the record."""
         return {}
 
+    def choices(self) -> tuple[str, ...]:
+        """Names of what the network can be told to do; none where there is no choice."""
+        return ()
+
     def state(self) -> dict[str, Any]:
         """What is to be saved besides the network."""
         return {}
@@ -153,6 +161,7 @@ def channels_last(network: nn.Module) -> nn.Module:
 
 #: Tasks by name: ``module:class`` of a :class:`Task`; a line for each.
 TASKS: Registry[str] = Registry("task")
-TASKS.add("decoder", "impasto.training.decoder:DecoderTask")
+TASKS.add("decoder", "impasto.training.decoder:task")
 TASKS.add("enhance", "impasto.training.enhance:EnhanceTask")
 TASKS.add("style", "impasto.training.style:StyleTask")
+TASKS.add("texture", "impasto.training.texture:TextureTask")

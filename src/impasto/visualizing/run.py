@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -90,6 +91,12 @@ class Visualization:
         self._index = 0
         self._resumed: dict[str, Any] | None = None
 
+    def others(self) -> tuple[str, ...]:
+        """What is added to the output's name for the picture of each unit alone."""
+        if not self.spec.singles:
+            return ()
+        return tuple("-" + re.sub(r"[^\w.]+", "-", str(unit)) for unit in self.units)
+
     def settings(self) -> dict[str, Any]:
         """All numbers, explicit."""
         return self.look.settings() | {
@@ -145,10 +152,12 @@ class Visualization:
             below = [n if i == 0 else "" for n in names for i in range(count)]
             columns = count if count > 1 else None
             image = np.asarray(sheet(done, below, columns), np.float32) / np.float32(255)
+        singles = zip(self.others(), done[::count], strict=False)
         found = report.findings(self.network, self.units, values, done, count)
         return Finished(
             *(image, None, self.settings(), seconds),
             complete=complete,
+            others={name: np.asarray(one, np.float32) / np.float32(255) for name, one in singles},
             report=found,
             tables=report.tables(found),
         )

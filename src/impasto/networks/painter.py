@@ -1,0 +1,118 @@
+"""A painting network by its name, ready to paint: its paintings, their shares, its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from impasto.errors import UnknownName, UsageError
+from impasto.networks.fast import FOLD, PhotoNet
+from impasto.networks.files import Card, Model
+from impasto.networks.shelf import loaded
+
+#: Bytes per pixel at the peak, in one go and by strips, of which a strip takes the difference.
+WHOLE, STRIPS = 270, 120
+#: Rows of a strip where strips are chosen by themselves.
+ROWS = 256
+#: Pictures above this many pixels go by strips even where they would fit.
+MANY = 16_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Painter:
+    """A network that paints photos.
+
+    Attributes:
+        model: Out of its file.
+        network: Its network.
+        paintings: Their names, in its order; numbers where it has none.
+    """
+
+    model: Model
+    network: PhotoNet
+    paintings: tuple[str, ...]
+
+    @classmethod
+    def load(cls, name: str) -> Painter:
+        """The model ``name`` (see :func:`impasto.networks.shelf.locate`), kept until it changes.
+
+        Raises:
+            InputError: There is no such file.
+            UnknownName: No model has this name.
+            UsageError: It does not paint.
+            WeightsError: It is damaged.
+        """
+        model = loaded(name)
+        if not isinstance(model.network, PhotoNet):
+            raise UsageError(
+                f"{name} is a model of the kind {model.kind}, which paints no photos",
+                hint="see `impasto models`",
+            )
+        return cls(model, model.network, names_of(model.card, model.network.styles))
+
+    def shares(self, wanted: Sequence[str], blend: Sequence[float] | None) -> tuple[float, ...]:
+        """The weight of each painting; see :func:`shares_of`."""
+        return shares_of(self.paintings, wanted, blend)
+
+    def mixture(self, shares: Sequence[float]) -> dict[str, float]:
+        """The shares by name, without those that are 0."""
+        return {n: s for n, s in zip(self.paintings, shares, strict=True) if s}
+
+
+def names_of(card: Card, count: int) -> tuple[str, ...]:
+    """Names of the paintings that a model knows; numbers where its card has others."""
+    found = tuple(card.styles)
+    return found if len(found) == count else tuple(str(i + 1) for i in range(count))
+
+
+def shares_of(
+    paintings: Sequence[str], wanted: Sequence[str], blend: Sequence[float] | None
+) -> tuple[float, ...]:
+    """The weight of each painting; they sum to 1.
+
+    Args:
+        paintings: What there is.
+        wanted: Names or numbers from 1; the first painting where empty.
+        blend: Proportions of those wanted; equal without.
+
+    Raises:
+        UnknownName: There is no such painting.
+        UsageError: There are not as many proportions as paintings.
+    """
+    chosen = [_place(paintings, name) for name in wanted] or [0]
+    parts = list(blend) if blend is not None else [1.0] * len(chosen)
+    if len(parts) != len(chosen):
+        raise UsageError(f"style-blend has {len(parts)} numbers for {len(chosen)} paintings")
+    shares = [0.0] * len(paintings)
+    for place, part in zip(chosen, parts, strict=True):
+        shares[place] += part / sum(parts)
+    return tuple(shares)
+
+
+def _place(paintings: Sequence[str], name: str) -> int:
+    if name in paintings:
+        return paintings.index(name)
+    if name.isdecimal() and 1 <= int(name) <= len(paintings):
+        return int(name) - 1
+    raise UnknownName("painting of the model", name, paintings)
+
+
+def rows_at_once(
+    size: tuple[int, int], tile: str, free: float | None, base: int
+) -> tuple[int, int]:
+    """Rows per strip, 0 for all at once, and the bytes that it needs.
+
+    Args:
+        size: Height and width.
+        tile: ``auto``, ``off`` or a number of rows.
+        free: Bytes that can be had; None where that is not known.
+        base: Bytes that are needed in any case.
+    """
+    pixels = size[0] * size[1]
+    if tile == "auto":
+        large = pixels > MANY or (free is not None and base + WHOLE * pixels > free)
+        strip = ROWS if large else 0
+    else:
+        strip = 0 if tile == "off" else max(FOLD, int(tile) // FOLD * FOLD)
+    part = min(1.0, strip / size[0]) if strip else 1.0
+    return strip, base + round((STRIPS + (WHOLE - STRIPS) * part) * pixels)
