@@ -26,8 +26,8 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 TEXTURE, KEPT = 0.5, 20.0
 #: Least short side of a painting, px: fewer patches are no texture.
 LEAST = 32
-#: Edge of tiles where they are needed, px of the result; and of those in which a painting is seen.
-TILE, SEEN = 256, 1024
+#: Pixels of the result up to which it is worked on whole, and edge of tiles above, px.
+WHOLE, TILE = 1_200_000, 512
 
 
 class Texture:
@@ -84,7 +84,7 @@ class Texture:
     def steps(self, picture: Tensor) -> Iterator[Step]:
         """Work on ``picture`` (1, 3, H, W), which is left as it is."""
         store = self.tiles.store if self.tiles else IN_MEMORY
-        eyes = TiledEyes(self.backbone, self.tiles or Tiles(SEEN))
+        eyes = TiledEyes(self.backbone, self.tiles or Tiles(TILE))
         goal = goal_for(self.term, eyes, [self.painting], (1.0,))
         style = _objective(self.backbone, [goal], self.tiles)
         given = self._reduced(picture)
@@ -102,17 +102,15 @@ class Texture:
         return resize(image, (height, width), mode="bicubic")
 
     def _tiles(self) -> Tiles | None:
-        """How it is tiled; None for the whole picture at once."""
+        """How it is tiled; None for the whole picture at once. Either gives the same picture."""
         asked, pixels = self.spec.tile, self.size[0] * self.size[1]
         if asked not in ("auto", "off"):
             return Tiles(max(64, int(asked) * self.scale), Store(LARGE))
-        free = memory.available(self.painting.device)
+        if asked == "auto" and pixels > WHOLE:
+            return Tiles(TILE, Store(LARGE))
         need = memory.estimate(self.backbone, LAYERS, self.optimiser, pixels)
-        if free is None or need <= memory.SHARE * free:
-            return None
-        if asked == "off":
-            memory.check_fits(need, free, pixels, max(self.size))
-        return Tiles(TILE, Store(LARGE))
+        memory.check_fits(need, memory.available(self.painting.device), pixels, max(self.size))
+        return None
 
 
 def _objective(backbone: Backbone, goals: Sequence[Goal], tiles: Tiles | None) -> Objective:

@@ -31,14 +31,14 @@ class EnhanceTask(Task):
     """From a photo made small by antialiased bicubic interpolation back to the photo.
 
     Settings, all but ``encoder`` weights of terms: ``pixels``, mean absolute error; ``grid``, see
-    :func:`grid`; ``features``, squared distance over the squared size of the photo's features at
-    relu2_2; ``texture``, the like of Gram matrices of patches, which asks for the right texture
-    without asking for it in the right place; ``adversarial``, how clearly a critic of pixels,
-    which learns beside the network, tells the result from photos
-    (:mod:`impasto.training.perceptual`). ``encoder`` is the frozen network that features and
-    texture look through.
+    :func:`grid`; ``features``, squared distance of the directions of features; ``texture``, that
+    of Gram matrices of patches, which asks for the right texture without asking for it in the
+    right place; ``adversarial``, how clearly a critic of pixels, which learns beside the network,
+    tells the result from photos (:mod:`impasto.training.perceptual`). ``encoder`` is the frozen
+    network that features and texture look through.
 
-    Source: Johnson, Alahi & Fei-Fei 2016, section 4.2 (features); Sajjadi, Schoelkopf & Hirsch
+    Source: Johnson, Alahi & Fei-Fei 2016, section 4.2, with the distance of Zhang et al. 2018
+    (features); Sajjadi, Schoelkopf & Hirsch
     2017 (texture of patches, adversarial). Deviations: the critic is small and learns by the hinge
     loss; pictures are moved by some pixels before the frozen network looks.
 
