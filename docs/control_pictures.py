@@ -5,7 +5,9 @@ Takes about ten minutes on one core. Names as arguments make only those.
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,8 +130,29 @@ def strength() -> None:
     row("strength", *(made(photo, nocturne, alpha=a) for a in (0.0, 0.4, 0.7, 1.0)))
 
 
+def together() -> None:
+    """Three regions, three paintings, two sizes of each: one command."""
+    photo, y = scene("harbour"), np.linspace(0, 1, SHAPE[0], dtype=np.float32)[:, None]
+    inside = {"sky": y < 0.38, "hills": (y >= 0.38) & (y < HORIZON), "water": y >= HORIZON}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        images.save(photo, folder / "photo.png")
+        for place, rows in inside.items():
+            mask = np.repeat(rows.astype(np.float32), SHAPE[1], axis=1)
+            images.save(np.repeat(mask[..., None], 3, axis=2), folder / f"{place}.png")
+        for painting in ("nocturne", "woodblock", "lilies"):
+            images.save(art(painting), folder / f"{painting}.png")
+        words = "photo.png nocturne.png woodblock.png lilies.png --mask sky.png hills.png water.png"
+        words += f" --style-scale 0.5,1.5 --size {SIZE} --quality draft -o out.png"
+        command = [sys.executable, "-m", "impasto", "stylize", *words.split()]
+        subprocess.run(command, cwd=folder, check=True)
+        where = sum(grey * images.load(folder / f"{place}.png").rgb
+                    for place, grey in (("sky", 1.0), ("hills", 0.5)))  # fmt: skip
+        row("together", photo, np.asarray(where), images.load(folder / "out.png").rgb)
+
+
 PICTURES: dict[str, Callable[[], None]] = {
-    f.__name__: f for f in (masks, keep, parts, layers, colours, scales, strength)
+    f.__name__: f for f in (masks, keep, parts, layers, colours, scales, strength, together)
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Makes the pictures of ``docs/fast.md`` from the sample photos: ``python docs/fast_pictures.py``."""
+"""Makes the pictures of ``docs/fast.md`` from sample photos: ``python docs/fast_pictures.py``."""
 
 from __future__ import annotations
 

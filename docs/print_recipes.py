@@ -73,6 +73,8 @@ def section(recipe: Recipe) -> str:
         lines = [f"- {term_text(term)}" for term in recipe.stand_in.terms]
         if recipe.stand_in.optimizer is not None:
             lines.append(f"- optimizer: {optimizer_text(recipe.stand_in.optimizer)}")
+        if recipe.stand_in.pooling is not None:
+            lines.append(f"- pooling: {recipe.stand_in.pooling}")
         parts.append("On other networks (by eye):\n\n" + "\n".join(lines))
         parts += [recipe.stand_in.reason] if recipe.stand_in.reason else []
     if recipe.deviations:
@@ -89,6 +91,8 @@ def counts(recipe: Recipe, field: str, value: Any) -> bool:
         return rest == "name" or rest in COUNTS[recipe.optimizer.name]
     if field == "schedule.count" or first in QUIET or rest.endswith(".source"):
         return value not in (0, (), None, False, "plain", "zeros")
+    if field == "schedule.carried":
+        return not value
     if field in ("schedule.first", "schedule.final_lr") or rest.endswith(".scaling"):
         return bool(value != 1)
     if first == "schedule" and recipe.schedule.ratio == 1:

@@ -16,7 +16,7 @@ from PIL import Image
 import impasto
 from impasto import samples
 from impasto.filters import describe
-from impasto.recipes import RECIPES
+from impasto.recipes import ONE_PASS, RECIPES
 
 ROOT = Path(__file__).parents[1] / "src" / "impasto" / "studio" / "static" / "examples"
 #: Height and width of what is drawn.
@@ -25,9 +25,10 @@ PHOTO, PAINTING = "harbour", "nocturne"
 
 
 def recipe(name: str) -> Any:
-    """The sample photo after a recipe, as a draft."""
+    """The sample photo after a recipe, as a draft where that is not done at once."""
     photo, painting = samples.photo(PHOTO, SIZE), samples.painting(PAINTING, SIZE)
-    return impasto.stylize(photo, painting, recipe=name, size=SIZE[1], quality="draft").array
+    quality = None if name in ONE_PASS else "draft"
+    return impasto.stylize(photo, painting, recipe=name, size=SIZE[1], quality=quality).array
 
 
 def filtered(name: str) -> Any:
@@ -46,7 +47,7 @@ def sample(name: str) -> Any:
 
 
 KINDS = {
-    "recipes": (RECIPES.names, recipe),
+    "recipes": (lambda: [*RECIPES.names(), *ONE_PASS.names()], recipe),
     "filters": (lambda: [row.name for row in describe()], filtered),
     "samples": (lambda: [*samples.photo_names(), *samples.names()], sample),
 }

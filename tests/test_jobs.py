@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from impasto import events, images, jobs
+from impasto import events, images, jobs, outputs
 from impasto.engine.checkpoint import load_checkpoint
 from impasto.errors import InputError, UsageError
 from impasto.specs import OutputSpec, StylizeSpec
@@ -147,12 +147,12 @@ def test_sources_stand_in_for_names(folder):
     ],
 )
 def test_names_beside(name, inner, ending, expected):
-    assert jobs.beside(Path(name), inner, ending) == Path(expected)
+    assert outputs.beside(Path(name), inner, ending) == Path(expected)
 
 
 @pytest.mark.parametrize("name", ["a" * 246 + ".png", "\N{ARTIST PALETTE}" * 61 + ".png"])
 def test_long_names_beside_stay_short_and_different(tmp_path, name):
-    found = {jobs.checkpoint_path(str(tmp_path / n)) for n in (name, "b" + name[1:])}
+    found = {outputs.checkpoint_path(str(tmp_path / n)) for n in (name, "b" + name[1:])}
     assert len(found) == 2
     for path in found:
         path.with_name(path.name + ".part").touch()

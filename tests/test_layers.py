@@ -28,10 +28,11 @@ ALLOWED = {
     | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters", "universal"}
     | {"networks"},
     "universal": GROUND | {"images", "backbones", "engine", "networks"},
-    "networks": GROUND | {"backbones", "images"},
+    "networks": GROUND | {"backbones", "images", "native"},
     "training": GROUND
     | {"specs", "images", "losses", "backbones", "engine", "networks", "recipes"},
     "applying": GROUND | {"specs", "images", "engine", "networks"},
+    "enhancing": GROUND | {"specs", "images", "losses", "backbones", "engine", "networks"},
     "inspecting": GROUND | {"specs", "images", "losses", "backbones", "engine"},
     "dreaming": GROUND | {"specs", "images", "losses", "backbones", "engine"},
     "visualizing": GROUND | {"specs", "images", "losses", "backbones", "engine"},
@@ -39,10 +40,11 @@ ALLOWED = {
     "records": GROUND,
     "plots": GROUND | {"records"},
     "estimate": set(),
-    "jobs": GROUND | {"specs", "images", "engine", "records", "plots"},
+    "outputs": GROUND | {"specs", "images"},
+    "jobs": GROUND | {"specs", "images", "engine", "records", "plots", "outputs"},
     "api": GROUND | {"specs", "images", "jobs", "backbones"},
-    "cli": GROUND | {"specs", "jobs", "estimate"},
-    "studio": GROUND | {"specs", "jobs", "estimate"},
+    "cli": GROUND | {"specs", "jobs", "outputs", "estimate"},
+    "studio": GROUND | {"specs", "jobs", "outputs", "estimate"},
 }
 #: Rooms whose names commands may list, besides what their row allows.
 LISTINGS = {

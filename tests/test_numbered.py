@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from impasto import jobs
+from impasto import outputs
 from impasto.errors import UsageError
 from impasto.specs import OutputSpec, StylizeSpec
 
@@ -17,10 +17,10 @@ SPEC = StylizeSpec.build(content="c.png", style=("s.png",))
 def test_numbered_pictures_of_an_earlier_run(tmp_path: Path, options: dict[str, int]) -> None:
     out = tmp_path / "out.png"
     given = {"output": str(out), "save_every": 5}
-    jobs._check_output(OutputSpec.build(**given), [], SPEC)
+    outputs.check_output(OutputSpec.build(**given), [], SPEC)
     (tmp_path / "out-of-here.png").touch()
-    jobs._check_output(OutputSpec.build(**given), [], SPEC)
+    outputs.check_output(OutputSpec.build(**given), [], SPEC)
     (tmp_path / "out-1-00005.png").touch()
     with pytest.raises(UsageError, match=r"out-1-00005\.png exists already"):
-        jobs._check_output(OutputSpec.build(**given), [], SPEC)
-    jobs._check_output(OutputSpec.build(**{**given, **options}), [], SPEC)
+        outputs.check_output(OutputSpec.build(**given), [], SPEC)
+    outputs.check_output(OutputSpec.build(**{**given, **options}), [], SPEC)

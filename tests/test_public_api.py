@@ -41,8 +41,9 @@ def result(photo, painting) -> impasto.Result:
 
 def test_inventory():
     assert impasto.__all__ == [
-        *("ImpastoError", "Result", "__version__", "apply", "dream", "dream_steps", "filter"),
-        *("inspect", "layers", "stylize", "stylize_steps", "texture", "train", "visualize"),
+        *("ImpastoError", "Result", "__version__", "apply", "dream", "dream_steps", "enhance"),
+        *("filter", "inspect", "layers", "stylize", "stylize_steps", "texture", "train"),
+        "visualize",
         "visualize_steps",
     ]
     assert set(impasto.__all__) <= set(dir(impasto))
@@ -60,6 +61,7 @@ def test_inventory_of_rooms():
         *(
             "ApplySpec",
             "DreamSpec",
+            "EnhanceSpec",
             "FilterSpec",
             "InspectSpec",
             "OutputSpec",
@@ -222,7 +224,7 @@ def test_filter(photo, painting, tmp_path):
 def test_filter_signature_and_mistakes(photo):
     parameters = list(inspect.signature(impasto.filter).parameters)
     assert parameters[:3] == ["image", "name", "reference"]
-    outputs = {"output", "force", "max_pixels"}
+    outputs = {"output", "force", "max_pixels", "keep_metadata"}
     assert set(parameters) == {*FilterSpec.model_fields, *outputs}
     with pytest.raises(UnknownName, match="did you mean kuwahara"):
         impasto.filter(photo, "kuwahra")

@@ -237,6 +237,26 @@ def train(style: Picture | Iterable[Picture] = (), **options: Any) -> Result:
     return collect(steps("train", {"style": paintings}, options))
 
 
+@with_options(jobs.spec_type("enhance"), OutputSpec)
+def enhance(image: Picture, **options: Any) -> Result:
+    """Enlarge a picture two or four times.
+
+    Args:
+        image: The picture.
+        options: Fields of :class:`impasto.specs.EnhanceSpec`, named like the options of
+            ``impasto enhance``, and of :class:`impasto.specs.OutputSpec`. ``from_style`` may be a
+            picture, too.
+
+    Raises:
+        UnknownName: There is no such model.
+        UsageError: An option is unknown or out of range, or the model does not fit it.
+        WeightsError: The model is damaged.
+        InputError: A picture or the model cannot be read.
+        ResourceError: There is not enough memory.
+    """
+    return collect(steps("enhance", {"image": image}, options))
+
+
 @with_options(jobs.spec_type("inspect"), OutputSpec)
 def inspect(image: Picture, **options: Any) -> Result:
     """What a network sees in a picture.

@@ -16,31 +16,34 @@ import importlib
 import json
 import os
 import platform
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import impasto
-from impasto.errors import Diverged, InputError, UsageError
+from impasto.errors import Diverged, UsageError
 from impasto.events import Event, Finished, Saved, Step
+from impasto.outputs import (
+    STDOUT,
+    beside,
+    check_output,
+    check_target,
+    checkpoint_path,
+    is_gif,
+    is_page,
+    numbered_ending,
+    other_path,
+)
 from impasto.registry import Registry
 from impasto.specs import OutputSpec, Spec
 
 if TYPE_CHECKING:
-    from impasto.images import Picture
+    from impasto.images import Kept, Picture, Source
     from impasto.records import Log
 
 #: Seconds between checkpoints while a job runs; longer where one takes more than a twentieth.
 CHECKPOINT_SECONDS = 60.0
-#: Longest file name that common file systems take, in bytes, less what ``.part`` needs.
-NAME_BYTES = 255 - len(".part")
-#: The output that is not a file.
-STDOUT = "-"
-
-#: Extensions of web pages.
-PAGES = (".html", ".htm")
 
 #: From a name in a spec to the picture of that name.
 Read = Callable[[str], "Picture"]
@@ -107,6 +110,7 @@ VERBS.add("texture", ("impasto.specs:TextureSpec", "impasto.styling:prepare_text
 VERBS.add("filter", ("impasto.specs:FilterSpec", "impasto.filtering:prepare"))
 VERBS.add("train", ("impasto.specs:TrainSpec", "impasto.training:prepare"))
 VERBS.add("apply", ("impasto.specs:ApplySpec", "impasto.applying:prepare"))
+VERBS.add("enhance", ("impasto.specs:EnhanceSpec", "impasto.enhancing:prepare"))
 VERBS.add("visualize", ("impasto.specs:VisualizeSpec", "impasto.visualizing:prepare"))
 VERBS.add("dream", ("impasto.specs:DreamSpec", "impasto.dreaming:prepare"))
 VERBS.add("inspect", ("impasto.specs:InspectSpec", "impasto.inspecting:prepare"))
@@ -135,15 +139,18 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
         sources: What to read in place of the pictures that ``spec`` names: another path, or
             anything else that :func:`impasto.images.load` takes. The record keeps the names.
     """
-    sources = sources or {}
+    return _prepared(spec, output, Reader(output.max_pixels, sources or {}))
+
+
+def _prepared(spec: Spec, output: OutputSpec, reader: Reader) -> Job:
     _check_known(spec, output)
     _check_model(spec, output)
-    inputs = [sources.get(n, n) for n in strings(spec)]
-    _check_output(output, inputs, spec)
+    inputs = [reader.sources.get(n, n) for n in strings(spec)]
+    check_output(output, inputs, spec)
     make: Callable[[Spec, Read], Job] = imported(VERBS.get(verb_of(spec))[1])
-    job = make(spec, Reader(output.max_pixels, sources))
+    job = make(spec, reader)
     for path in _page_paths(job, output).values():
-        _check_target(path, inputs, output, "PNG")
+        check_target(path, inputs, output, "PNG")
     if output.resume:
         _resume(job, spec, output)
     if output.save_recipe is not None:
@@ -155,10 +162,11 @@ def prepare(spec: Spec, output: OutputSpec, sources: Mapping[str, Any] | None = 
 
 @dataclasses.dataclass(frozen=True)
 class Reader:
-    """What reads the pictures of a job; see :func:`prepare`."""
+    """What reads the pictures of a job, and remembers what they were; see :func:`prepare`."""
 
     max_pixels: int
     sources: Mapping[str, Any]
+    found: dict[str, Source] = dataclasses.field(default_factory=dict)
 
     def __call__(self, name: str) -> Picture:
         """The picture ``name``."""
@@ -167,8 +175,13 @@ class Reader:
         picture = images.load(
             self.sources.get(name, name), images.Limits(max_pixels=self.max_pixels)
         )
-        source = dataclasses.replace(picture.source, name=name)
+        source = self.found[name] = dataclasses.replace(picture.source, name=name)
         return dataclasses.replace(picture, source=source)
+
+    def kept(self, spec: Spec, output: OutputSpec) -> Kept | None:
+        """What of the photo's file goes with the result, where that is wished for."""
+        name = getattr(spec, spec.original) if output.keep_metadata and spec.original else None
+        return self.found[name].kept if name in self.found else None
 
     def given(self, name: str) -> Any:
         """What the caller gave in place of ``name``, as it is; None where there is nothing."""
@@ -198,17 +211,19 @@ def run(
     """
     output = output or OutputSpec.build()
     least = CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
-    job = prepare(spec, output, sources)
+    reader = Reader(output.max_pixels, sources or {})
+    job = _prepared(spec, output, reader)
     if follows():
         silent = {"output": None, "log": None, "plot": None, "save_every": 0}
         output = output.model_copy(update=silent)
+    keep = reader.kept(spec, output)
     log = _log(output)
     begun = saved = time.monotonic()
     done, pause = False, least
     try:
         for event in job.events():
             if isinstance(event, Finished):
-                event = _save(job, spec, output, event)
+                event = _save(job, spec, output, event, keep)
                 done = True
                 yield from _others(output, event)
                 yield from _close_log(log, output)
@@ -225,7 +240,7 @@ def run(
     except (GeneratorExit, Diverged):
         if job.begun and not done:
             finished = job.finished(time.monotonic() - begun, complete=False)
-            _write(job, spec, output, finished, force=True)
+            _write(job, spec, output, finished, keep, force=True)
             _save_checkpoint(job, spec, output)
             list(_close_log(log, output))
         raise
@@ -234,11 +249,6 @@ def run(
 def follows() -> bool:
     """Whether another one of several processes that ``torchrun`` started writes and talks."""
     return int(os.environ.get("RANK", "0")) > 0
-
-
-def checkpoint_path(output: str) -> Path:
-    """Where the checkpoint of an output file goes: beside it, ``NAME.EXT.checkpoint``."""
-    return beside(Path(output), "", ".checkpoint")
 
 
 def metadata(job: Job, spec: Spec, *, complete: bool = True) -> dict[str, Any]:
@@ -280,11 +290,6 @@ def _check_known(spec: Spec, output: OutputSpec) -> None:
             raise UsageError(f"{verb_of(spec)} takes no {field.replace('_', '-')}")
 
 
-def _is_gif(output: OutputSpec) -> bool:
-    """Whether the output is the file of an animation."""
-    return output.output is not None and Path(output.output).suffix.lower() == ".gif"
-
-
 def _check_model(spec: Spec, output: OutputSpec) -> None:
     """A model needs a file of its own kind."""
     if spec.product != "model" or output.output is None:
@@ -295,102 +300,19 @@ def _check_model(spec: Spec, output: OutputSpec) -> None:
         )
 
 
-def _check_output(output: OutputSpec, inputs: Iterable[Any], spec: Spec) -> None:
-    """Everything about the output that can be known before anything heavy is loaded.
-
-    Some of ``inputs`` are names of files; the output must not be one of these.
-    """
-    path, inputs = output.output, list(inputs)
-    if output.resume and path in (None, STDOUT):
-        raise UsageError(
-            "there is no checkpoint to resume without an output file", hint="name one with -o"
-        )
-    for record in (output.log, output.plot):
-        if (
-            record is not None
-            and path is not None
-            and Path(record).resolve() == Path(path).resolve()
-        ):
-            raise UsageError(f"{record} is the output already", hint="choose another name")
-        if record is not None:
-            _check_target(record, inputs, output, "PNG")
-    if path is None:
-        return
-    animated = spec.moves and _is_gif(output)
-    if animated and output.save_every:
-        raise UsageError("save-every writes no .gif", hint="name a .png with -o, or leave it out")
-    other = spec.product != "picture" or animated or (spec.pages() and _is_page(path))
-    _check_target(path, inputs, output, "PNG" if other else None)
-    _check_numbered(output)
-    if path == STDOUT:
-        return
-    for inner in () if animated else spec.others():
-        _check_target(str(other_path(path, inner)), inputs, output)
-    if output.resume and not checkpoint_path(path).exists():
-        raise InputError(
-            f"no checkpoint {checkpoint_path(path)}",
-            hint="start without --resume; a stopped run leaves one",
-        )
-
-
-def _check_target(
-    path: str, others: Iterable[Any], output: OutputSpec, format: str | None = None
-) -> None:
-    """Whether ``path`` can be written and is none of ``others``, some of which name files."""
-    from impasto import images
-
-    images.check_writable(path, force=output.force or output.resume, format=format)
-    if path == STDOUT:
-        return
-    for name in others if _is_file(path) else ():
-        if isinstance(name, str | Path) and _is_file(name) and Path(name).samefile(path):
-            raise UsageError(
-                f"{path} is an input; writing there would destroy it", hint="choose another name"
-            )
-
-
-def _is_page(path: str) -> bool:
-    return Path(path).suffix.lower() in PAGES
-
-
 def _page_paths(job: Job, output: OutputSpec) -> dict[str, str]:
     """Where the pages of ``job`` go, by their endings; empty where the output is a picture."""
     path = output.output
-    if path in (None, STDOUT) or not _is_page(str(path)) or not isinstance(job, HasPages):
+    if path in (None, STDOUT) or not is_page(str(path)) or not isinstance(job, HasPages):
         return {}
     return {end: str(other_path(str(path), end)) if end else str(path) for end in job.endings()}
 
 
-def _is_file(name: str | Path) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def beside(path: Path, inner: str, ending: str) -> Path:
-    """``path`` with ``inner`` and ``ending`` in place of its extension (added where none is).
-
-    With an empty ``inner`` the extension stays. A name that would be too long for a file system
-    begins with a digest instead.
-    """
-    name = f"{path.name}{ending}" if not inner else f"{path.stem}{inner}{ending}"
-    if len(os.fsencode(name)) > NAME_BYTES:
-        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
-        name = f"impasto-{digest}{inner}{ending}"
-    return path.with_name(name)
-
-
-def other_path(output: str, inner: str) -> Path:
-    """Where a further picture goes: ``NAME-invert.EXT`` beside ``NAME.EXT``."""
-    return beside(Path(output), inner, Path(output).suffix)
-
-
-def _save(job: Job, spec: Spec, output: OutputSpec, event: Finished) -> Finished:
-    path = _write(job, spec, output, event, force=output.force or output.resume)
+def _save(job: Job, spec: Spec, output: OutputSpec, event: Finished, keep: Kept | None) -> Finished:
+    path = _write(job, spec, output, event, keep, force=output.force or output.resume)
     if path is not None and path != STDOUT:
         checkpoint_path(path).unlink(missing_ok=True)
-    if _is_gif(output):
+    if is_gif(output):
         event = dataclasses.replace(event, others={})  # they are in the file
     return dataclasses.replace(
         event,
@@ -400,7 +322,9 @@ def _save(job: Job, spec: Spec, output: OutputSpec, event: Finished) -> Finished
     )
 
 
-def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: bool) -> str | None:
+def _write(
+    job: Job, spec: Spec, output: OutputSpec, event: Finished, keep: Kept | None, *, force: bool
+) -> str | None:
     if output.output is None:
         return None
     if isinstance(job, WritesModel):
@@ -414,15 +338,17 @@ def _write(job: Job, spec: Spec, output: OutputSpec, event: Finished, *, force: 
             images.save_bytes(pages[end].encode(), path, force=force)
         return output.output
     record = metadata(job, spec, complete=event.complete)
-    if _is_gif(output):
+    if is_gif(output):
         from impasto.images.animation import save_gif
 
         ms, frames = event.frame_ms, event.others.values()
         save_gif(frames, output.output, milliseconds=ms, metadata=record, force=force)
         return output.output
-    images.save(event.image, output.output, alpha=event.alpha, metadata=record, force=force)
+    images.save(
+        event.image, output.output, alpha=event.alpha, metadata=record, force=force, keep=keep
+    )
     for inner, image in event.others.items() if output.output != STDOUT else ():
-        images.save(image, other_path(output.output, inner), force=force)
+        images.save(image, other_path(output.output, inner), force=force, keep=keep)
     return output.output
 
 
@@ -445,26 +371,6 @@ def _numbered(output: OutputSpec, event: Step) -> Iterator[Saved]:
     path = beside(target, f"-{event.scale + 1}-{event.index:05d}", numbered_ending(output.output))
     images.save(images.from_tensor(event.image()), path, force=True)
     yield Saved(str(path), "picture")
-
-
-def numbered_ending(output: str) -> str:
-    """The extension of numbered pictures: that of the output, or .png where it is a model."""
-    ending = Path(output).suffix
-    return ".png" if ending.lower() == ".safetensors" else ending
-
-
-def _check_numbered(output: OutputSpec) -> None:
-    """Refuse to write over the numbered pictures of an earlier run."""
-    if not output.save_every or output.force or output.resume or output.output in (None, STDOUT):
-        return
-    target = Path(str(output.output))
-    ending = re.escape(numbered_ending(str(output.output)))
-    numbers = re.compile(re.escape(target.stem) + r"-\d+-\d{5}" + ending)
-    old = next((p for p in target.parent.glob("*-*") if numbers.fullmatch(p.name)), None)
-    if old is not None:
-        raise UsageError(
-            f"{old} exists already, from an earlier --save-every", hint="--force overwrites"
-        )
 
 
 def _log(output: OutputSpec) -> Log | None:

@@ -102,3 +102,34 @@ def test_flat_never_shares_memory() -> None:
     flat = IN_MEMORY.joined([x])
     flat += 1
     assert x.sum() == 0
+
+
+def test_bounds_end_where_the_constrained_minimum_is() -> None:
+    """A third of the values end at a bound; independent: projected gradient descent, to the end."""
+    goal = torch.linspace(-0.4, 1.2, 40, dtype=torch.float64)
+    mix = torch.eye(40, dtype=torch.float64) + 0.2 * torch.ones(40, 40, dtype=torch.float64) / 40
+
+    def descended(bounds: tuple[float, float] | None) -> tuple[Tensor, list[float]]:
+        x = torch.full((40,), 0.5, dtype=torch.float64, requires_grad=True)
+        optimiser, values = LBFGS([x], history=5, first=0.1, bounds=bounds), []
+
+        def closure() -> Tensor:
+            optimiser.zero_grad()
+            loss = (STIFF * (mix @ (x - goal)).square()).sum()
+            loss.backward()
+            values.append(float(loss.detach()))
+            return loss.detach()
+
+        for _ in range(60):
+            optimiser.step(closure)
+            with torch.no_grad():
+                x.clamp_(0, 1)
+        return x.detach(), values
+
+    expected, hessian = torch.full((40,), 0.5, dtype=torch.float64), mix.T @ (STIFF[:, None] * mix)
+    for _ in range(20000):
+        expected = (expected - (hessian @ (expected - goal)) / 150).clamp(0, 1)
+    found, values = descended((0.0, 1.0))
+    assert ((expected == 0) | (expected == 1)).sum() > 8
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    assert min(values) < min(descended(None)[1])

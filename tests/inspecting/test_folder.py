@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from impasto import images, jobs
+from impasto import images, jobs, outputs
 from impasto.errors import InputError, UsageError
 from impasto.events import Finished, ScaleStarted, Started, Step
 from impasto.inspecting import cuts
@@ -294,11 +294,11 @@ def test_closing_the_job_keeps_what_is_done_and_resume_goes_on(folder, tmp_path,
             break
     events.close()  # type: ignore[attr-defined]
     assert "Stopped early" in target.read_text() and (tmp_path / "r-relu1_1.html").is_file()
-    assert jobs.checkpoint_path(str(target)).is_file()
+    assert outputs.checkpoint_path(str(target)).is_file()
     *_, last = jobs.run(spec, OutputSpec.build(output=str(target), resume=True))
     assert isinstance(last, Finished) and last.complete
     assert last.pages == (str(target), str(tmp_path / "r-relu1_1.html"))
     assert last.report["photos"]["computed"] == 12 - 5
     assert "Stopped early" not in target.read_text()
-    assert not jobs.checkpoint_path(str(target)).exists()
+    assert not outputs.checkpoint_path(str(target)).exists()
     assert not list(tmp_path.glob("*.part"))

@@ -83,3 +83,35 @@ def test_reach_is_true() -> None:
     near, far = int(rows.min()), int(rows.max())
     reach = network.reach()
     assert (near, far) == (80 - reach, 83 + reach)
+
+
+def test_frozen_it_gives_the_same() -> None:
+    """Then our own kernels may compute it, with filters made ready once."""
+    torch.manual_seed(1)
+    network = Decoder(channels=20, stride=4, rounds=0, width=32, blocks=2, smooth=1)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    features = torch.rand(1, 20, 12, 9)
+    learning = network.first(features).detach()
+    network.requires_grad_(False)
+    torch.testing.assert_close(network.first(features), learning, rtol=1e-4, atol=1e-4)
+    network.readout.weight.add_(0.01)
+    assert float((network.first(features) - learning).abs().max()) > 1e-2
+
+
+@pytest.mark.parametrize("smooth", [0, 1])
+def test_its_reach(smooth: int) -> None:
+    """No pixel further than that from a position changes with it."""
+    torch.manual_seed(2)
+    network = Decoder(channels=4, stride=4, rounds=0, width=8, last=8, blocks=2, smooth=smooth)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    features = torch.rand(1, 4, 1, 31).expand(1, 4, 31, 31).contiguous()
+    other = features.clone()
+    other[..., 15] += 1
+    with torch.no_grad():
+        changed = (network.first(features) - network.first(other)).abs().amax((0, 1, 2)) > 1e-5
+    places = changed.nonzero().flatten()
+    assert 60 - network.reach() <= int(places.min())
+    assert int(places.max()) <= 63 + network.reach()
+    assert int(places.max()) >= 63 + network.reach() - 6

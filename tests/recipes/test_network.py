@@ -141,3 +141,33 @@ def test_schedules_with_a_longer_first_and_a_slower_last_scale() -> None:
     request = spec(recipe="strotss2019", size=256)
     run = Stylization(request, resolve(request), _inputs(), backbone=SMALL)
     assert [run._optimiser_at(i).lr for i in range(3)] == [2e-3, 2e-3, 1e-3]
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        ({"size": 512}, [40, 14, 4]),
+        ({"size": 300}, [14, 4]),
+        ({"size": 200}, [40]),
+        ({"size": 64}, [40]),
+        ({"size": 300, "iterations": 6}, [14, 6]),
+        ({"size": 200, "iterations": 6}, [6]),
+        ({"size": 200, "recipe": "crowson2021"}, [2 * 30, 15]),
+        ({"size": 150, "recipe": "crowson2021"}, [60]),
+        ({"size": 100, "recipe": "controlling2017"}, [60]),
+        ({"size": 100, "recipe": "vgg16-adam"}, [60]),
+    ],
+)
+def test_small_pictures_keep_the_steps_of_the_scales_that_they_lack(
+    options: dict[str, Any], steps: list[int]
+) -> None:
+    request = spec(quality="draft", **options)
+    run = Stylization(request, resolve(request), _inputs(), backbone=SMALL)
+    assert [s.steps for s in run.scales] == steps
+
+
+def test_scales_that_are_too_small_for_the_network_leave_their_steps() -> None:
+    request = spec(size=512, quality="draft")
+    wide = images.load(samples.photo("harbour", (64, 2048)))
+    run = Stylization(request, resolve(request), Inputs(wide, _inputs().paintings), backbone=SMALL)
+    assert [(s.height, s.steps) for s in run.scales] == [(16, 40)]

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from impasto import images, jobs
+from impasto import images, jobs, outputs
 from impasto.studio import worker
 from impasto.studio.child import Line
 
@@ -92,7 +92,7 @@ def test_an_orderly_end_goes_on_too(own: Studio, tmp_path):
     job = painted(own, iterations=120)
     own.until_step(job, 10)
     assert own.stop() == 0
-    assert jobs.checkpoint_path(str(own.root / "jobs" / job / OUTPUT)).exists()
+    assert outputs.checkpoint_path(str(own.root / "jobs" / job / OUTPUT)).exists()
     own.start()
     check_whole(own, own.wait(job, "done", "failed"), tmp_path)
 
@@ -158,7 +158,7 @@ def test_a_damaged_checkpoint_costs_no_job(own: Studio, tmp_path):
     job = painted(own, iterations=60)
     own.until_step(job, 10)
     own.kill()
-    path = jobs.checkpoint_path(str(own.root / "jobs" / job / OUTPUT))
+    path = outputs.checkpoint_path(str(own.root / "jobs" / job / OUTPUT))
     path.write_bytes(b"damaged")
     own.start()
     done = own.wait(job, "done", "failed")

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from impasto import jobs
 from impasto.errors import InputError, UnknownName, UsageError
+from impasto.recipes import ONE_PASS
 from impasto.specs import Spec
 from impasto.specs.base import FOLDER
 from impasto.studio import catalogue, forms
@@ -157,11 +158,14 @@ def test_the_catalogue_lists_what_there_is():
 
 def test_an_instant_picture_is_asked_for_only_where_there_is_a_method(monkeypatch):
     rows = catalogue.recipes()
-    there = [r["name"] for r in rows if r["instant"]]
-    request = catalogue.instant_request()
-    assert (request is None) == (not there)
-    more = [{**rows[0], "name": name, "instant": True} for name in ("other", "wct", "adain")]
-    monkeypatch.setattr(catalogue, "recipes", lambda: [*rows, *more])
-    request = catalogue.instant_request()
-    assert request is not None
-    assert request["recipe"] == "adain"
+    assert [r["name"] for r in rows if r["instant"]] == ONE_PASS.names()
+    assert all(r["style_weight"] is None for r in rows if r["instant"])
+    assert catalogue.instant_request() == {"recipe": "instant"}
+    monkeypatch.setattr(catalogue, "recipes", lambda: [r for r in rows if r["name"] != "instant"])
+    assert catalogue.instant_request() == {"recipe": "wct"}
+    monkeypatch.setattr(catalogue, "recipes", lambda: [r for r in rows if not r["instant"]])
+    assert catalogue.instant_request() is None
+
+
+def test_the_catalogue_has_a_picture_of_every_method_of_one_pass():
+    assert all(r["example"] for r in catalogue.recipes() if r["instant"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -333,12 +332,6 @@ def contrast(one: str, two: str) -> float:
 
 
 def test_an_instant_picture_comes_first_where_there_is_a_method_for_it(page, house: Studio):
-    """The catalogue names none yet; the page does as it is told when it does."""
-    catalogue = house.client.get("/api/catalogue").json()
-    catalogue["instant"] = {"recipe": "impasto", "quality": "draft", "iterations": 1}
-    catalogue["recipes"][0]["instant"] = False
-    page.route("**/api/catalogue", lambda route: route.fulfill(body=json.dumps(catalogue)))
-    page.reload()
     for seed in (21, 22):
         page.evaluate(PASTE, [list(png(48, 48, seed)), f"{seed}.png"])
         expect(page.locator(".slot img")).to_have_count(seed - 20)
@@ -349,5 +342,6 @@ def test_an_instant_picture_comes_first_where_there_is_a_method_for_it(page, hou
     made = house.client.get("/api/jobs").json()["jobs"]
     assert len(made) == before + 2
     slow, quick = made[0], made[1]
-    assert (quick["spec"]["iterations"], slow["spec"]["iterations"]) == (1, 3)
+    assert (quick["spec"]["recipe"], slow["spec"]["iterations"]) == ("instant", 3)
+    assert "iterations" not in quick["spec"]
     assert house.wait(quick["id"])["state"] == "done"

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from impasto import jobs, networks
+from impasto import jobs, networks, outputs
 from impasto.errors import Diverged, UnknownName, UsageError
 from impasto.events import Finished, Started, Step
 from impasto.specs import OutputSpec, TrainSpec
@@ -205,13 +205,13 @@ def test_a_stopped_job_goes_on_exactly(folder: Path, tmp_path: Path) -> None:
     run(folder, whole)
     run(folder, parts, stop=4, log=str(tmp_path / "log.jsonl"))
     assert networks.load(parts).card.steps == 4
-    assert jobs.checkpoint_path(str(parts)).exists()
+    assert outputs.checkpoint_path(str(parts)).exists()
     run(folder, parts, resume=True, log=str(tmp_path / "log.jsonl"))
     mine, theirs = networks.load(parts), networks.load(whole)
     for name, value in mine.network.state_dict().items():
         assert torch.equal(value, theirs.network.state_dict()[name])
     assert mine.card.losses["psnr"] == theirs.card.losses["psnr"]
-    assert not jobs.checkpoint_path(str(parts)).exists()
+    assert not outputs.checkpoint_path(str(parts)).exists()
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 6
 
 

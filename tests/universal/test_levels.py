@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from impasto import backbones, samples
-from impasto.errors import UsageError
+from impasto.errors import UsageError, WeightsError
 from impasto.losses.wasserstein import Wasserstein, matrix_root
+from impasto.networks import shelf
 from impasto.testing import gradient_picture
-from impasto.universal import Coders, Gaussian, Region, restyled
+from impasto.universal import Coders, Gaussian, Region, levels, restyled
 
 LAYERS = ["relu1_1", "relu2_1", "relu3_1"]
 #: Share of the distance to the painting that may be left.
@@ -107,3 +110,35 @@ def test_tiny_pictures(coders: Coders, size: tuple[int, int]) -> None:
         made = restyled(photo, coders.get("relu2_1"), [region], method)
         assert made.shape == photo.shape
         assert bool(torch.isfinite(made).all())
+
+
+def test_a_damaged_decoder_is_named(
+    coders: Coders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One clear line, also where the file is whole but for another layer."""
+    monkeypatch.setenv("IMPASTO_MODELS", str(tmp_path))
+    path = tmp_path / "decoder-relu2_1.safetensors"
+    whole = (shelf.shipped() / path.name).read_bytes()
+    for damaged in (b"", b"damaged", whole[: len(whole) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(WeightsError) as caught:
+            Coders(coders.backbone).get("relu2_1")
+        assert path.name in caught.value.message
+        assert "\n" not in caught.value.message
+    path.write_bytes((shelf.shipped() / "decoder-relu1_1.safetensors").read_bytes())
+    with pytest.raises(WeightsError, match="decoder-relu2_1 does not fit relu2_1"):
+        Coders(coders.backbone).get("relu2_1")
+    path.unlink()
+    assert Coders(coders.backbone).get("relu2_1").stride == 2
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_strips_change_nothing(coders: Coders, layer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that are one tile are decoded a few rows at a time."""
+    photo = noisy(150, 60, 9)
+    region = Region(((target(coders, layer, noisy(64, 64, 10)), 1.0),))
+    made = []
+    for rows in (1000, 40):
+        monkeypatch.setattr(levels, "STRIP", rows)
+        made.append(restyled(photo, coders.get(layer), [region], "transport", strength=0.7))
+    assert float((made[0] - made[1]).abs().max()) < 1e-3

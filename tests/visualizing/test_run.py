@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import impasto
-from impasto import images, jobs, samples
+from impasto import images, jobs, outputs, samples
 from impasto.backbones import load
 from impasto.engine.wishes import Channel, Class, Direction, Energy, Neuron
 from impasto.errors import InputError, ResourceError, UnknownName, UsageError
@@ -242,7 +242,7 @@ def test_stop_and_resume_through_files(tmp_path):
         if isinstance(event, Step) and event.scale == 1:
             break
     events.close()
-    assert jobs.checkpoint_path(path).exists()
+    assert outputs.checkpoint_path(path).exists()
     out = OutputSpec.build(
         output=path, resume=True, log=str(tmp_path / "l.csv"), plot=str(tmp_path / "p.png")
     )
@@ -250,7 +250,7 @@ def test_stop_and_resume_through_files(tmp_path):
     assert isinstance(last, Finished)
     *_, whole = jobs.run(spec)
     assert last.image.tobytes() == whole.image.tobytes()
-    assert not jobs.checkpoint_path(path).exists()
+    assert not outputs.checkpoint_path(path).exists()
     assert images.read_metadata(path)["verb"] == "visualize"
     assert (tmp_path / "l.csv").read_text().startswith("scale,step,")
     assert (tmp_path / "p.png").exists()

@@ -37,7 +37,8 @@ class Applying(AtOnce):
     verb = "apply"
 
     def __init__(self, spec: ApplySpec, image: Picture) -> None:
-        super().__init__(image, fit_size(image.height, image.width, spec.size or max(image.size)))
+        size = fit_size(image.height, image.width, spec.size or max(image.size))
+        super().__init__({"image": image}, size)
         self.spec = spec
         self.painter = Painter.load(spec.model)
         self.shares = self.painter.shares(spec.style, spec.style_blend)
@@ -54,16 +55,6 @@ class Applying(AtOnce):
             "alpha": self.spec.alpha,
             "colors": self.spec.colors,
         }
-
-    def described(self) -> dict[str, Any]:
-        """The input: name, sha256, size."""
-        source = self.picture.source
-        size = [self.picture.width, self.picture.height]
-        return {"image": {"name": source.name, "sha256": source.sha256, "size": size}}
-
-    def notes(self) -> tuple[str, ...]:
-        """What reading the photo did that a person might want to know."""
-        return tuple(f"{self.picture.source.name}: {n}" for n in self.picture.source.notes)
 
     def _strip(self) -> int:
         """Rows per strip; 0 is all at once."""

@@ -47,7 +47,7 @@ class Weaving(AtOnce):
         size = size_in(spec.image)
         if size is None or not 8 <= min(size) <= max(size) <= 32768:
             raise UsageError(f"{spec.image} is no size", hint="sides are 8 to 32768")
-        super().__init__(load(np.zeros((1, 1, 3), np.uint8)), size)
+        super().__init__({"image": load(np.zeros((1, 1, 3), np.uint8))}, size)
         self.spec, self.device = spec, pick_device(spec.device)
         self.model = networks.load(locate(spec.model))
         if not isinstance(self.model.network, TextureNet):

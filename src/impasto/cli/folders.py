@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from impasto import jobs
+from impasto import jobs, outputs
 from impasto.cli.errors import lines
 from impasto.cli.session import Session
 from impasto.errors import Cancelled, ImpastoError, InputError, UsageError
@@ -70,7 +70,7 @@ def run_folder(
 
 def _pairs(folder: Path, output: str) -> Iterator[tuple[Path, Path]]:
     """Each picture and the file for its result."""
-    if output in ("", jobs.STDOUT) or Path(output).is_file():
+    if output in ("", outputs.STDOUT) or Path(output).is_file():
         raise UsageError(f"{folder} is a folder", hint="name a folder with -o for the results")
     if Path(output).resolve() == folder.resolve():
         raise UsageError(f"{output} holds the pictures themselves", hint="name another folder")

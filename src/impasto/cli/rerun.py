@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 import impasto
-from impasto import jobs
+from impasto import jobs, outputs
 from impasto.cli.session import Session
 from impasto.cli.verbs import run_job
 from impasto.errors import ImpastoError, InputError
@@ -45,7 +45,7 @@ def rerun(
         entry["name"]: locate(entry["name"], entry["sha256"], folder)
         for entry in record["inputs"].values()
     }
-    target = output or str(jobs.beside(Path(picture), "-rerun", Path(picture).suffix))
+    target = output or str(outputs.beside(Path(picture), "-rerun", Path(picture).suffix))
     out = OutputSpec.build(output=target, force=force)
     run_job(spec, out, session, sources, lambda started: differences(record, started))
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from impasto import events, jobs
+from impasto import events, jobs, outputs
 from impasto.cli.folders import folder_of, run_folder
 from impasto.cli.progress import Progress, make_progress
 from impasto.cli.session import Session, write
@@ -56,7 +56,7 @@ def run_job(
         remarks: More notes, once the job has been prepared.
         answer: Print the path.
     """
-    if session.json and output.output == jobs.STDOUT:
+    if session.json and output.output == outputs.STDOUT:
         raise UsageError("--json and -o - both write to standard output", hint="name a file")
     if jobs.follows():
         session, answer = dataclasses.replace(session, quiet=True), False
@@ -67,8 +67,8 @@ def run_job(
     finally:
         progress.close()
     session.note(f"{clock(finished.seconds)} in all")
-    show_tables(finished.tables, session, aside=output.output == jobs.STDOUT)
-    if answer and output.output != jobs.STDOUT:
+    show_tables(finished.tables, session, aside=output.output == outputs.STDOUT)
+    if answer and output.output != outputs.STDOUT:
         session.answer(str(finished.path), _summary(finished, progress))
     return finished
 
@@ -141,13 +141,14 @@ def _watch(
 
 
 def _stopped(output: OutputSpec, saveable: bool, place: str, what: str) -> Cancelled:
-    path = output.output or jobs.STDOUT
+    path = output.output or outputs.STDOUT
     if not saveable:
         return Cancelled("stopped before the first step; nothing was saved")
-    if path == jobs.STDOUT:
+    if path == outputs.STDOUT:
         return Cancelled(f"stopped{place}; the picture so far went to standard output")
     return Cancelled(
-        f"stopped{place}; the {what} so far is {path}, the checkpoint {jobs.checkpoint_path(path)}",
+        f"stopped{place}; the {what} so far is {path}, "
+        f"the checkpoint {outputs.checkpoint_path(path)}",
         hint="the same command with --resume continues",
     )
 
@@ -170,6 +171,6 @@ def _summary(finished: events.Finished, progress: Progress) -> dict[str, Any]:
 def _more(finished: events.Finished) -> dict[str, Any]:
     """What only some verbs have: further files, findings."""
     path = str(finished.path)
-    others = {k.strip("-"): str(jobs.other_path(path, k)) for k in finished.others}
+    others = {k.strip("-"): str(outputs.other_path(path, k)) for k in finished.others}
     pages = {"pages": list(finished.pages)} if finished.pages else {}
     return ({"others": others} if others else {}) | pages | dict(finished.report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -21,24 +21,37 @@ class AtOnce(ABC):
     """One such job.
 
     Args:
-        picture: What is worked on; the result keeps its transparency.
+        inputs: Role to picture; the result keeps the transparency of the one called ``image``.
         size: Height and width of the result.
     """
 
     #: Name of the verb.
     verb: ClassVar[str]
 
-    def __init__(self, picture: Picture, size: tuple[int, int]) -> None:
-        self.picture, self.size = picture, size
+    def __init__(self, inputs: Mapping[str, Picture], size: tuple[int, int]) -> None:
+        self.pictures, self.picture, self.size = dict(inputs), inputs["image"], size
         self._result: Tensor | None = None
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """All numbers, explicit."""
 
-    @abstractmethod
+    def described(self) -> dict[str, Any]:
+        """The inputs: role to name, sha256, size."""
+        return {
+            role: {
+                "name": picture.source.name,
+                "sha256": picture.source.sha256,
+                "size": [picture.width, picture.height],
+            }
+            for role, picture in self.pictures.items()
+        }
+
     def notes(self) -> tuple[str, ...]:
-        """What a person should know."""
+        """What reading the pictures did that a person might want to know."""
+        return tuple(
+            f"{p.source.name}: {n}" for p in self.pictures.values() for n in p.source.notes
+        )
 
     @abstractmethod
     def make(self) -> Tensor:

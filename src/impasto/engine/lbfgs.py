@@ -32,6 +32,10 @@ class LBFGS(torch.optim.Optimizer):
             curvature tells; 0 for torch's rule ``min(1, 1 / |g|_1)``, which for pictures is a
             step of nothing.
         store: Where the pairs are kept, and gone through a piece at a time.
+        bounds: Where the caller clamps the parameters after every step. Then what pushes a value
+            that is at a bound beyond it is left out of the gradient and stays there (the active
+            set, Bertsekas 1982): nothing can come of it, but it would count as curvature and
+            shorten all steps.
     """
 
     def __init__(
@@ -41,10 +45,12 @@ class LBFGS(torch.optim.Optimizer):
         history: int = 20,
         first: float = 0.0,
         store: Store = IN_MEMORY,
+        bounds: tuple[float, float] | None = None,
     ) -> None:
         super().__init__(params, {"lr": lr, "history": history, "first": first})
         self._leaves: list[Tensor] = self.param_groups[0]["params"]
         self._store = store
+        self._bounds = bounds
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor:  # type: ignore[override]
@@ -63,8 +69,12 @@ class LBFGS(torch.optim.Optimizer):
         memory, store = self.state[self._leaves[0]], self._store
         gradient = store.joined([_gradient(p) for p in self._leaves])
         point = store.joined(self._leaves)
+        if self._bounds:
+            self._leave_out(gradient, point, *self._bounds)
         self._remember(memory, gradient, point)
         direction = self._direction(memory, gradient)
+        if self._bounds:
+            self._hold(direction, gradient, point, *self._bounds)
         if not memory["s"] or store.dot(direction, gradient) >= 0:
             memory["s"], memory["y"] = [], []
             direction = store.keep(gradient)
@@ -72,6 +82,18 @@ class LBFGS(torch.optim.Optimizer):
         self._move(direction, self.param_groups[0]["lr"])
         memory["gradient"], memory["point"] = gradient, point
         return loss
+
+    def _leave_out(self, gradient: Tensor, point: Tensor, low: float, high: float) -> None:
+        """Zero in ``gradient`` what would move ``point`` beyond its bounds."""
+        for g, x in self._store.pieces(gradient, point):
+            g.masked_fill_(((x <= low) & (g > 0)) | ((x >= high) & (g < 0)), 0)
+
+    def _hold(
+        self, direction: Tensor, gradient: Tensor, point: Tensor, low: float, high: float
+    ) -> None:
+        """Zero in ``direction`` what :meth:`_leave_out` found: at a bound, without a gradient."""
+        for d, g, x in self._store.pieces(direction, gradient, point):
+            d.masked_fill_(((x <= low) | (x >= high)) & (g == 0), 0)
 
     def _remember(self, memory: dict[str, Any], gradient: Tensor, point: Tensor) -> None:
         memory.setdefault("s", [])

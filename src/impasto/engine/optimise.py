@@ -14,7 +14,7 @@ from torch import Tensor
 
 from impasto.engine.allocator import kept_memory
 from impasto.engine.lbfgs import LBFGS
-from impasto.engine.pixels import Pixels
+from impasto.engine.pixels import Pixels, PlainPixels
 from impasto.engine.store import IN_MEMORY, Store
 from impasto.errors import Diverged, UsageError
 
@@ -70,6 +70,8 @@ class Optimiser:
         first: For L-BFGS: root mean square of the first step, in the units of the parameters; 0
             for torch's rule, which for pictures is a step of nothing.
         history: Curvature pairs that L-BFGS keeps; each costs 24 bytes a pixel.
+        bounded: Whether L-BFGS leaves out of the gradient what would push a clamped pixel further
+            out, see :class:`impasto.engine.lbfgs.LBFGS`.
         average: Decay of the running mean of the iterates that is the result; 0 takes the last
             iterate. The mean is corrected for its start at zero (as Adam's moments are).
         decay: Last step size as a fraction of the first; falls along half a cosine.
@@ -82,6 +84,7 @@ class Optimiser:
     eps_hat: bool = False
     scaled: bool = True
     history: int = 20
+    bounded: bool = False
     first: float = 0.0
     average: float = 0.0
     decay: float = 1.0
@@ -175,7 +178,7 @@ class Optimisation:
         self.done = 0
         self._scale: float | None = None
         self._mean: Tensor | None = None
-        self._torch = _make(optimiser, pixels.parameters(), store)
+        self._torch = _make(optimiser, pixels, store)
         self._terms: dict[str, Tensor] = {}
         self._guard = Guard()
 
@@ -280,7 +283,7 @@ class Optimisation:
             )
         self._restore(guard.good)
         self._terms = guard.terms
-        self._torch = _make(self.optimiser, self.pixels.parameters(), self.store)
+        self._torch = _make(self.optimiser, self.pixels, self.store)
         return (
             f"step {self.done + 1} was taken back: the objective became {value:.3g}; "
             f"the step size is halved ({guard.tries} of {TRIES} times)"
@@ -347,7 +350,8 @@ class Optimisation:
                 group["eps"] = self.optimiser.eps / correction**0.5
 
 
-def _make(settings: Optimiser, parameters: list[Tensor], store: Store) -> torch.optim.Optimizer:
+def _make(settings: Optimiser, pixels: Pixels, store: Store) -> torch.optim.Optimizer:
+    parameters = pixels.parameters()
     if settings.name == "adam":
         return torch.optim.Adam(
             parameters, lr=settings.lr, betas=settings.betas, eps=settings.eps, foreach=False
@@ -358,7 +362,9 @@ def _make(settings: Optimiser, parameters: list[Tensor], store: Store) -> torch.
         )
     if settings.name == "sgd":
         return torch.optim.SGD(parameters, lr=settings.lr, foreach=False)
-    return LBFGS(parameters, settings.lr, settings.history, settings.first, store)
+    clamped = isinstance(pixels, PlainPixels) and pixels.clamp
+    bounds = (0.0, 1.0) if settings.bounded and clamped else None
+    return LBFGS(parameters, settings.lr, settings.history, settings.first, store, bounds)
 
 
 def optimise(

@@ -37,9 +37,9 @@ class Filtering(AtOnce):
     verb = "filter"
 
     def __init__(self, spec: FilterSpec, image: Picture, reference: Picture | None = None) -> None:
-        super().__init__(image, fit_size(image.height, image.width, spec.size or max(image.size)))
+        inputs = {"image": image} | ({"reference": reference} if reference else {})
+        super().__init__(inputs, fit_size(image.height, image.width, spec.size or max(image.size)))
         self.spec = spec
-        self.inputs = {"image": image} | ({"reference": reference} if reference else {})
         self.chain = chain_of(spec)
         needy = [step.name for step in self.chain if step.needs_reference]
         if needy and reference is None:
@@ -60,22 +60,11 @@ class Filtering(AtOnce):
             "alpha": self.spec.alpha,
         }
 
-    def described(self) -> dict[str, Any]:
-        """The inputs: role to name, sha256, size."""
-        return {
-            role: {
-                "name": picture.source.name,
-                "sha256": picture.source.sha256,
-                "size": [picture.width, picture.height],
-            }
-            for role, picture in self.inputs.items()
-        }
-
     def notes(self) -> tuple[str, ...]:
         """What a person should know: of the pictures, and what the filters do not look at."""
-        found = [f"{p.source.name}: {n}" for p in self.inputs.values() for n in p.source.notes]
+        found = list(super().notes())
         names = " + ".join(step.name for step in self.chain)
-        if "reference" in self.inputs and not any(s.needs_reference for s in self.chain):
+        if "reference" in self.pictures and not any(s.needs_reference for s in self.chain):
             found.append(f"{names} does not look at the reference")
         if self.spec.seed is not None and not any(map(draws, self.chain)):
             found.append(f"{names} draws nothing at random: the seed changes nothing")
@@ -83,10 +72,10 @@ class Filtering(AtOnce):
 
     def make(self) -> Tensor:
         """(1, 3, H, W) in [0, 1]."""
-        photo = to_tensor(self.inputs["image"])
-        if self.size != self.inputs["image"].size:
+        photo = to_tensor(self.pictures["image"])
+        if self.size != self.pictures["image"].size:
             photo = resize(photo, self.size).clamp(0, 1)
-        reference = self.inputs.get("reference")
+        reference = self.pictures.get("reference")
         done = apply(self.chain, photo, None if reference is None else to_tensor(reference))
         return done if self.spec.alpha == 1 else photo.lerp(done, self.spec.alpha)
 

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from impasto.images.metadata import read_metadata
-from impasto.images.model import FloatArray, Limits, Picture, Source
+from impasto.images.model import FloatArray, Kept, Limits, Picture, Source
 from impasto.images.reading import load
 from impasto.images.writing import Saved, check_writable, save, save_bytes
 
@@ -29,6 +29,7 @@ _LAZY = {
 
 __all__ = [
     "FloatArray",
+    "Kept",
     "Limits",
     "Picture",
     "Saved",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from PIL import Image, PngImagePlugin
 from impasto.errors import ImpastoError, UsageError
 from impasto.images import metadata as meta
 from impasto.images import png, tiff
+from impasto.images.kept import into_profile, notices
+from impasto.images.model import Kept
 from impasto.images.srgb import srgb_profile
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -31,11 +33,18 @@ class Encoding:
         format: ``"PNG"``, ``"JPEG"``, ``"WEBP"``, ``"AVIF"`` or ``"TIFF"``.
         quality: 1 to 100, for the lossy ones.
         bits: 8, or 16 for PNG and TIFF.
+        keep: What goes with the picture; its profile with 8 bits only.
     """
 
     format: str
     quality: int = 95
     bits: int = 8
+    keep: Kept = field(default_factory=Kept)
+
+    @property
+    def profile(self) -> bytes:
+        """The profile of the values that are written."""
+        return self.keep.profile if self.keep.profile and self.bits == 8 else srgb_profile()
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
@@ -79,7 +88,7 @@ def quantise(values: Floats, bits: int) -> Levels:
 def encode(
     rgb: Floats, alpha: Floats | None, metadata: dict[str, Any] | None, how: Encoding
 ) -> Encoded:
-    """A picture as the bytes of a file, with an sRGB profile.
+    """A picture as the bytes of a file, with an sRGB profile or the one that is kept.
 
     Args:
         rgb: ``(H, W, 3)`` in [0, 1].
@@ -98,11 +107,16 @@ def encode(
         rgb, alpha, notes = over_white(rgb, alpha), None, ("alpha laid on white: JPEG has none",)
     stack = rgb if alpha is None else np.concatenate([rgb, alpha[:, :, None]], axis=2)
     levels = quantise(stack, how.bits)
+    if how.keep.profile and levels.dtype == np.uint8:
+        colours = np.ascontiguousarray(levels[..., :3].astype(np.uint8))
+        levels[..., :3] = into_profile(colours, how.keep.profile)
     text = None if metadata is None else meta.to_text(metadata)
     if how.format == "PNG":
-        return Encoded(_png(levels, text), True)
+        return Encoded(_png(levels, text, how), True)
     if how.format == "TIFF":
-        return Encoded(tiff.write(levels, profile=srgb_profile()), False)
+        keep = how.keep
+        data = tiff.write(levels, profile=how.profile, artist=keep.artist, notice=keep.notice)
+        return Encoded(data, False)
     return _lossy(levels, text, how, notes)
 
 
@@ -124,7 +138,7 @@ def _check_shapes(rgb: Floats, alpha: Floats | None, kind: str) -> None:
         )
 
 
-def _png(levels: Levels, text: str | None) -> bytes:
+def _png(levels: Levels, text: str | None, how: Encoding) -> bytes:
     if levels.dtype == np.uint16:
         pair = None if text is None else (meta.KEYWORD, text)
         return png.write16(levels.astype(np.uint16), profile=srgb_profile(), text=pair)
@@ -133,19 +147,23 @@ def _png(levels: Levels, text: str | None) -> bytes:
         info.add_itxt(meta.KEYWORD, text)
     stream = io.BytesIO()
     image = Image.fromarray(levels)
-    image.save(stream, "PNG", pnginfo=info, icc_profile=srgb_profile())
+    options: dict[str, Any] = {"pnginfo": info, "icc_profile": how.profile}
+    if how.keep.artist or how.keep.notice:
+        options["exif"] = notices(Image.Exif(), how.keep)
+    image.save(stream, "PNG", **options)
     return stream.getvalue()
 
 
 def _lossy(levels: Levels, text: str | None, how: Encoding, notes: tuple[str, ...]) -> Encoded:
     fits = text is not None and how.format != "AVIF" and len(text) <= meta.EXIF_LIMIT
-    options: dict[str, Any] = {"quality": how.quality, "icc_profile": srgb_profile()}
+    options: dict[str, Any] = {"quality": how.quality, "icc_profile": how.profile}
     if how.format in ("JPEG", "AVIF"):
         options["subsampling"] = "4:4:4"
     if how.format == "WEBP":
         options |= {"exact": True, "alpha_quality": 100}
-    if fits and text is not None:
-        options["exif"] = meta.exif_block(text)
+    if fits or how.keep.artist or how.keep.notice:
+        exif = meta.exif_block(text) if fits and text is not None else Image.Exif()
+        options["exif"] = notices(exif, how.keep).tobytes()
     stream = io.BytesIO()
     Image.fromarray(levels).save(stream, how.format, **options)
     return Encoded(stream.getvalue(), text is None or fits, notes)

@@ -68,12 +68,12 @@ def _depth(value: object) -> int:
     return deepest
 
 
-def exif_block(text: str) -> bytes:
+def exif_block(text: str) -> Image.Exif:
     """An EXIF block that holds ``text`` as UserComment, and nothing else but the software."""
     exif = Image.Exif()
     exif[ExifTags.Base.Software] = KEYWORD
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = _ASCII + text.encode("ascii")
-    return exif.tobytes()
+    return exif
 
 
 def sidecar_path(path: Path) -> Path:

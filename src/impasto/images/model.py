@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What of a photo's file may go with its result.
+
+    Attributes:
+        artist: Who made it; empty where the file does not say.
+        notice: The copyright; empty where the file does not say.
+        profile: ICC profile of its RGB colours; empty for sRGB, or where it cannot be used.
+    """
+
+    artist: str = ""
+    notice: str = ""
+    profile: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -20,6 +35,7 @@ class Source:
         format: Format of the file (``"PNG"``, ``"JPEG"`` ...) or ``"array"``.
         mode: Pixel mode in the file, in Pillow's spelling (``"RGB"``, ``"CMYK"``, ``"RGB;16"``).
         notes: What was done to the picture on reading that its owner may want to know.
+        kept: What may go with a result.
     """
 
     name: str
@@ -27,6 +43,7 @@ class Source:
     format: str
     mode: str
     notes: tuple[str, ...] = ()
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True, eq=False)

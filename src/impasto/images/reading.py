@@ -17,6 +17,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from impasto.errors import InputError
 from impasto.images.decoding import Decoded, decode, decode_pillow
 from impasto.images.files import fetch, shown
+from impasto.images.kept import kept
 from impasto.images.model import FloatArray, Limits, Picture, Source
 from impasto.images.modes import AnyArray, from_array
 
@@ -74,7 +75,8 @@ def load(
     with _faults(blob.name):
         decoded = decode(blob, limits)
     digest = hashlib.sha256(blob.data).hexdigest()
-    return _finish(decoded, Source(blob.name, digest, blob.format, decoded.planes.mode))
+    found = Source(blob.name, digest, blob.format, decoded.planes.mode, kept=kept(blob, limits))
+    return _finish(decoded, found)
 
 
 @contextmanager

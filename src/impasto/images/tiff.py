@@ -16,7 +16,7 @@ import numpy.typing as npt
 _STRIP_BYTES = 1 << 18
 
 _DEFLATE, _RGB, _DIFFERENCING, _STRAIGHT_ALPHA = 8, 2, 2, 2
-_SHORT, _LONG, _UNDEFINED = 3, 4, 7
+_ASCII, _SHORT, _LONG, _UNDEFINED = 2, 3, 4, 7
 _CODES = {_SHORT: "H", _LONG: "I"}
 
 Field = tuple[int, int, list[int] | bytes]  # tag, type, values
@@ -37,6 +37,7 @@ class Tag(IntEnum):
     ROWS = 278
     COUNTS = 279
     PLANAR = 284
+    ARTIST = 315
     PREDICTOR = 317
     TILE_WIDTH = 322
     TILE_HEIGHT = 323
@@ -44,15 +45,24 @@ class Tag(IntEnum):
     TILE_COUNTS = 325
     EXTRA = 338
     FORMAT = 339
+    COPYRIGHT = 33432
     ICC = 34675
 
 
-def write(values: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], *, profile: bytes) -> bytes:
+def write(
+    values: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
+    *,
+    profile: bytes,
+    artist: str = "",
+    notice: str = "",
+) -> bytes:
     """A little-endian TIFF in strips, deflated, with horizontal differencing.
 
     Args:
         values: ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGB with straight alpha, uint8 or uint16.
         profile: ICC profile.
+        artist: Who made the picture, or nothing.
+        notice: Copyright, or nothing.
 
     Returns:
         The bytes of the file.
@@ -76,11 +86,18 @@ def write(values: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], *, profile: by
         (Tag.ROWS, _LONG, [rows]),
         (Tag.COUNTS, _LONG, [len(strip) for strip in strips]),
         (Tag.PLANAR, _SHORT, [1]),
+        *_said(Tag.ARTIST, artist),
         (Tag.PREDICTOR, _SHORT, [_DIFFERENCING]),
         *([(Tag.EXTRA, _SHORT, [_STRAIGHT_ALPHA])] if channels == 4 else []),
+        *_said(Tag.COPYRIGHT, notice),
         (Tag.ICC, _UNDEFINED, profile),
     ]
     return struct.pack("<2sHI", b"II", 42, at) + b"".join(strips) + directory(fields, at, "<")
+
+
+def _said(tag: int, text: str) -> list[Field]:
+    """A field of text, if there is any; UTF-8, of which ASCII is a part."""
+    return [(tag, _ASCII, text.encode() + b"\0")] if text else []
 
 
 def _strip(rows: npt.NDArray[Any]) -> bytes:
@@ -95,7 +112,7 @@ def directory(fields: list[Field], at: int, order: str) -> bytes:
     """An image file directory and the values that do not fit into it (section 2).
 
     Args:
-        fields: Tag, type (SHORT, LONG or UNDEFINED) and values, in the order of the tags.
+        fields: Tag, type (ASCII, SHORT, LONG or UNDEFINED) and values, in the order of the tags.
         at: Where in the file the directory will stand.
         order: ``"<"`` or ``">"``.
     """

@@ -18,7 +18,7 @@ from impasto.errors import ImpastoError, ResourceError, UsageError
 from impasto.images import metadata as meta
 from impasto.images.encoding import Encoding, encode
 from impasto.images.files import shown
-from impasto.images.model import Picture
+from impasto.images.model import Kept, Picture
 
 EXTENSIONS = {
     ".png": "PNG",
@@ -61,10 +61,12 @@ def save(
     force: bool = False,
     format: str | None = None,
     bits: int = 8,
+    keep: Kept | None = None,
 ) -> Saved:
     """Write a picture under its final name only when all of it is on the disk.
 
-    Nothing of the input's EXIF is carried over; the file holds an sRGB profile and ``metadata``.
+    Nothing of the input's EXIF is carried over but what ``keep`` holds; the file has an sRGB
+    profile and ``metadata``.
     Values are clamped to [0, 1] and rounded half up.
 
     Args:
@@ -78,6 +80,8 @@ def save(
         format: ``"PNG"``, ``"JPEG"``, ``"WEBP"``, ``"AVIF"`` or ``"TIFF"``, whatever the
             extension; PNG if not given for standard output.
         bits: 8, or 16 for PNG and TIFF.
+        keep: Artist, copyright and colour profile of a source; the values are converted to the
+            profile, with 8 bits.
 
     Returns:
         What was written where.
@@ -91,7 +95,9 @@ def save(
     rgb = picture.rgb if isinstance(picture, Picture) else picture
     if alpha is None and isinstance(picture, Picture):
         alpha = picture.alpha
-    encoded = encode(rgb, alpha, metadata, Encoding(kind, quality=quality, bits=bits))
+    encoded = encode(
+        rgb, alpha, metadata, Encoding(kind, quality=quality, bits=bits, keep=keep or Kept())
+    )
     if str(path) == "-":
         _to_stdout(encoded.data)
         return Saved(None, None, kind, len(encoded.data), encoded.notes)

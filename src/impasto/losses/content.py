@@ -80,7 +80,7 @@ class Perceptual(SumLoss):
     no more than faint ones. A term over several layers with ``layer_weights`` of 1 is the sum
     over layers of the source. Values lie in [0, 4], after ReLUs in [0, 2].
 
-    Source: Zhang, Isola, Efros, Shechtman & Wang 2018 (LPIPS), eq. 1.
+    Source: Zhang, Isola, Efros, Shechtman & Wang 2018 (LPIPS).
 
     Cost: a few passes over the features; memory for the target and two differences.
 

@@ -78,7 +78,7 @@ class MeanStd(SumLoss):
     relative 1 / sum_c (m'_c^2 + s'_c^2)   0 is equal, 1 is a picture without features
     ======== ============================= =======================================
 
-    Source: Huang & Belongie 2017 (AdaIN), eq. 13; Li, Wang, Liu & Hou 2017.
+    Source: Huang & Belongie 2017 (AdaIN); Li, Wang, Liu & Hou 2017.
 
     Cost: two passes over the features; memory C.
 

@@ -63,7 +63,7 @@ class MRF(Loss):
 
     A patch weighs the smallest weight inside it, so that no patch looks out of its region.
 
-    Source: Li & Wand 2016a (CNNMRF), eq. 2 and 3.
+    Source: Li & Wand 2016a (CNNMRF).
 
     Cost: patches of the picture x patches of the painting x patch^2 C multiply-adds a step: at
     256 px and stride 2 of relu3_1 2.1 G, of relu4_1 0.2 G, growing with the fourth power of the

@@ -7,6 +7,7 @@ a line of text, to a plain module. :func:`save` and :func:`load` know nothing el
 from __future__ import annotations
 
 from impasto.networks.decoder import Decoder
+from impasto.networks.enhance import Enhancer
 from impasto.networks.fast import FastNet
 from impasto.networks.files import Card, Model, load, read_card, save
 from impasto.networks.johnson import JohnsonNet
@@ -17,6 +18,7 @@ __all__ = [
     "NETWORKS",
     "Card",
     "Decoder",
+    "Enhancer",
     "FastNet",
     "JohnsonNet",
     "Model",

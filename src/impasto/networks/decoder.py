@@ -8,11 +8,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from impasto.networks.layers import Residual, conv, enlarged, zeroed
+from impasto.native import Filters
+from impasto.networks.layers import (
+    Mirrored,
+    Residual,
+    enlarged,
+    mirrored,
+    smoothly_enlarged,
+    zeroed,
+)
 from impasto.networks.model import NETWORKS, numbers
 
 #: What an architecture may set: channels and stride of the features, rounds of correction, their
-#: hidden channels; channels of the first convolution and of those at full size, residual blocks.
+#: hidden channels; channels of the first convolution and of those at full size, residual blocks;
+#: whether enlargement is bilinear.
 DEFAULTS = {
     "channels": 128,
     "stride": 2,
@@ -21,6 +30,7 @@ DEFAULTS = {
     "width": 48,
     "last": 24,
     "blocks": 1,
+    "smooth": 0,
 }
 
 #: From pictures (B, 3, H, W) to their features.
@@ -39,12 +49,14 @@ class Decoder(nn.Module):
     Args:
         channels: Of the features.
         stride: Pixels per position: a power of 2.
-        rounds: Corrections, at least 1.
+        rounds: Corrections; 0 for features that are no picture's.
         hidden: Channels of the hidden layer of a correction.
         width: Channels after the first convolution; halved at every enlargement, not below
             ``last``.
         last: Channels of the last hidden layer, at full size.
         blocks: Residual blocks at the size of the features.
+        smooth: Whether features are enlarged bilinearly, not repeated, and the read-out has no
+            pattern of the period of a position (:func:`unpatterned`).
     """
 
     def __init__(
@@ -57,14 +69,17 @@ class Decoder(nn.Module):
         width: int = 48,
         last: int = 24,
         blocks: int = 1,
+        smooth: int = 0,
     ) -> None:
         super().__init__()
         self.stride = stride
-        self.readout = conv(channels, 3 * stride**2)
-        self.rest = Rest(channels, stride, width, last, blocks)
+        self.smooth = bool(smooth)
+        self.readout = Mirrored(channels, 3 * stride**2)
+        self.rest = Rest(channels, stride, width, last, blocks, self.smooth)
         self.corrections = nn.ModuleList(
             Correction(channels, stride, hidden) for _ in range(rounds)
         )
+        self._entry: tuple[tuple[object, ...], Filters] | None = None
 
     def forward(self, features: Tensor, encode: Encode) -> Tensor:
         """The last of :meth:`guesses`."""
@@ -95,27 +110,48 @@ class Decoder(nn.Module):
         Features that no picture has, such as those of a style transfer, are better off without
         corrections, which look for a picture that has them and find weaves.
         """
-        weight, bias = evened(self.readout, self.stride)
-        read = F.conv2d(F.pad(features, (1, 1, 1, 1), mode="reflect"), weight, bias)
+        both = mirrored(features, self._enter())
+        widths = [self.readout.out_channels, self.rest.first.out_channels]
+        read, hidden = torch.split(both, widths, 1)
         plain = F.pixel_shuffle(read, self.stride)
-        guess: Tensor = plain + self.rest(features, plain)
+        plain = unpatterned(plain, self.stride) if self.smooth else plain
+        guess: Tensor = plain + self.rest(F.relu(hidden), plain)
         return guess
+
+    def _enter(self) -> Filters:
+        """The read-out and the first filters of the rest, which see the same, as one."""
+        parts = [self.readout.weight, self.readout.bias, self.rest.first.weight]
+        parts.append(self.rest.first.bias)
+        key = tuple((id(p), p._version) for p in parts if p is not None)
+        learning = any(p.requires_grad for p in parts if p is not None)
+        if learning or self._entry is None or self._entry[0] != key:
+            weight, bias = evened(self.readout, self.stride)
+            assert self.rest.first.bias is not None
+            entry = Filters(
+                torch.cat([weight, self.rest.first.weight]), torch.cat([bias, self.rest.first.bias])
+            )
+            if learning:
+                return entry
+            self._entry = key, entry
+        return self._entry[1]
 
     def reach(self) -> int:
         """Pixels beyond a position's own on each side that :meth:`first` depends on, at most."""
-        # At the size of the features, at the sizes between (s/2 + ... + 1), at full size.
-        return self.stride * (1 + 2 * len(self.rest.blocks)) + (self.stride - 1) + 2
+        # At the size of the features, at the sizes between (s/2 + ... + 1), at full size; and a
+        # bilinear enlargement looks one position further, of the size before (s + ... + 2).
+        further = 2 * (self.stride - 1) if self.smooth else 0
+        return self.stride * (1 + 2 * len(self.rest.blocks)) + (self.stride - 1) + 2 + further
 
     @classmethod
     def of(cls, architecture: str) -> Decoder:
         """From ``channels=128,stride=2,rounds=1`` and so on, see :data:`DEFAULTS`."""
-        return cls(**numbers(architecture, DEFAULTS))
+        return cls(**numbers(architecture, DEFAULTS, zero=("rounds", "smooth")))
 
 
 class Rest(nn.Module):
     """What a linear read-out misses; begins as zero.
 
-    Enlarged step by step (nearest neighbour, then a convolution), the features are mixed at full
+    Enlarged step by step, with a convolution after each, the features are mixed at full
     size with the read-out itself.
 
     Args:
@@ -124,26 +160,38 @@ class Rest(nn.Module):
         width: As above.
         last: As above.
         blocks: As above.
+        smooth: As above.
     """
 
-    def __init__(self, channels: int, stride: int, width: int, last: int, blocks: int) -> None:
+    def __init__(
+        self, channels: int, stride: int, width: int, last: int, blocks: int, smooth: bool = False
+    ) -> None:
         super().__init__()
-        self.first = conv(channels, width)
+        self.enlarged = smoothly_enlarged if smooth else enlarged
+        self.first = Mirrored(channels, width)
         self.blocks = nn.Sequential(*(Residual(width) for _ in range(blocks)))
         self.ups = nn.ModuleList()
         for _ in range(stride.bit_length() - 1):
             narrow = max(width // 2, last)
-            self.ups.append(conv(width, narrow))
+            self.ups.append(Mirrored(width, narrow))
             width = narrow
-        self.mix = conv(width + 3, last)
-        self.last = zeroed(conv(last, 3))
+        self.mix = Mirrored(width + 3, last)
+        self.last = zeroed(Mirrored(last, 3))
 
-    def forward(self, features: Tensor, plain: Tensor) -> Tensor:
-        """(B, C, H, W) and (B, 3, stride H, stride W) to the size of the latter."""
-        x = self.blocks(F.relu(self.first(features)))
+    def forward(self, hidden: Tensor, plain: Tensor) -> Tensor:
+        """What :attr:`first` made, after its ReLU, (B, width, H, W), and the read-out.
+
+        Args:
+            hidden: As above.
+            plain: (B, 3, stride H, stride W).
+
+        Returns:
+            Of the size of ``plain``.
+        """
+        x = self.blocks(hidden)
         for up in self.ups:
-            x = F.relu(up(enlarged(x)))
-        x = F.relu(self.mix(torch.cat([x, plain - 0.5], 1)))
+            x = up(self.enlarged(x), relu=True)
+        x = self.mix(torch.cat([x, plain - 0.5], 1), relu=True)
         made: Tensor = self.last(x)
         return made
 
@@ -163,13 +211,13 @@ class Correction(nn.Module):
     def __init__(self, channels: int, stride: int, hidden: int) -> None:
         super().__init__()
         self.stride = stride
-        self.readout = zeroed(conv(channels, 3 * stride**2))
-        self.hidden = conv(2 * channels, hidden)
-        self.last = zeroed(conv(hidden, 3 * stride**2))
+        self.readout = zeroed(Mirrored(channels, 3 * stride**2))
+        self.hidden = Mirrored(2 * channels, hidden)
+        self.last = zeroed(Mirrored(hidden, 3 * stride**2))
 
     def forward(self, missing: Tensor, features: Tensor) -> Tensor:
         """Twice (B, C, H, W) to (B, 3, stride H, stride W)."""
-        hidden = F.relu(self.hidden(torch.cat([missing, features], 1)))
+        hidden = self.hidden(torch.cat([missing, features], 1), relu=True)
         return F.pixel_shuffle(self.readout(missing) + self.last(hidden), self.stride)
 
 
@@ -191,6 +239,21 @@ def evened(readout: nn.Conv2d, stride: int) -> tuple[Tensor, Tensor]:
     weight = weight - excess[:, :, None, None] / (weight.shape[2] * weight.shape[3])
     even = bias.view(3, -1).mean(1, keepdim=True).expand(3, stride**2)
     return weight, even.flatten()
+
+
+def unpatterned(picture: Tensor, stride: int) -> Tensor:
+    """A picture (B, 3, H, W) without what repeats every ``stride`` pixels: a short blur.
+
+    The kernel, a mean of ``stride`` pixels and then of 2, has zeros at that period and at all
+    fractions of it. The pixels of a position are read by filters of their own, and what they make
+    of features that no photo has differs from one to the next.
+    """
+    if stride == 1:
+        return picture
+    ends = picture.new_tensor([0.5, *[1.0] * (stride - 1), 0.5]) / stride
+    kernel = torch.outer(ends, ends).expand(picture.shape[1], 1, -1, -1)
+    grown = F.pad(picture, (stride // 2,) * 4, mode="reflect")
+    return F.conv2d(grown, kernel, groups=picture.shape[1])
 
 
 @torch.no_grad()

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from impasto.native import Filters, convolve
+
+Layer = TypeVar("Layer", bound=nn.Conv2d)
 
 
 def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
@@ -12,12 +18,50 @@ def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Conv2d
     return nn.Conv2d(inputs, outputs, size, stride, pad, padding_mode="reflect")
 
 
+class Mirrored(nn.Conv2d):
+    """A 3 x 3 convolution that mirrors the picture at its border.
+
+    Once it is frozen, it is computed by our kernels where they are the faster ones.
+
+    Args:
+        inputs: Channels that go in.
+        outputs: Channels that come out.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3)
+        self._filters: Filters | None = None
+
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H, W); with ``relu`` nothing is below 0."""
+        assert self.bias is not None
+        mine = self._filters
+        if mine is None or mine.weight is not self.weight or mine.bias is not self.bias:
+            mine = self._filters = Filters(self.weight, self.bias)
+        return mirrored(x, mine, relu)
+
+
+def mirrored(x: Tensor, filters: Filters, relu: bool = False) -> Tensor:
+    """What :class:`Mirrored` computes, (B, I, H, W) to (B, O, H, W)."""
+    grown = F.pad(x, (1, 1, 1, 1), mode="reflect")
+    made = convolve(grown, filters, 0, relu=relu)
+    if made is None:
+        made = F.conv2d(grown, filters.weight, filters.bias)
+        made = made.relu_() if relu else made
+    return made
+
+
 def enlarged(x: Tensor) -> Tensor:
     """Twice the height and width, every value repeated: no checkerboard."""
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
-def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
+def smoothly_enlarged(x: Tensor) -> Tensor:
+    """Twice the height and width, bilinear: repeated values leave their 2 x 2 blocks visible."""
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def zeroed(layer: Layer) -> Layer:
     """``layer``, giving 0 for everything until it learns."""
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
@@ -35,11 +79,10 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int, inner: int | None = None) -> None:
         super().__init__()
-        self.first = conv(channels, inner or channels)
-        self.second = conv(inner or channels, channels)
-        nn.init.zeros_(self.second.weight)
+        self.first = Mirrored(channels, inner or channels)
+        self.second = zeroed(Mirrored(inner or channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same."""
-        made: Tensor = self.second(F.relu(self.first(x)))
+        made: Tensor = self.second(self.first(x, relu=True))
         return x + made

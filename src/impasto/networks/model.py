@@ -40,10 +40,9 @@ def numbers(
 ) -> dict[str, int]:
     """The settings ``name=number`` of an architecture such as ``width=64,blocks=3``.
 
-    Those in ``zero`` may be 0.
-
     Raises:
-        UsageError: A name is not in ``defaults``, or a value is no number from 1 to 4096.
+        UsageError: A name is not in ``defaults``, or a value is no number from 1 to 4096; those in
+            ``zero`` may also be 0.
     """
     found = dict(defaults)
     for part in filter(None, (p.strip() for p in architecture.split(","))):
@@ -53,7 +52,8 @@ def numbers(
                 f"architecture {architecture!r}: {part!r} is not known",
                 hint=f"it has {', '.join(f'{k}={v}' for k, v in defaults.items())}",
             )
-        if not (value.isdecimal() and (name not in zero) <= int(value) <= LARGEST):
-            raise UsageError(f"architecture {architecture!r}: {name} is 1 to {LARGEST}")
+        least = 0 if name in zero else 1
+        if not (value.isdecimal() and least <= int(value) <= LARGEST):
+            raise UsageError(f"architecture {architecture!r}: {name} is {least} to {LARGEST}")
         found[name] = int(value)
     return found

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-
-import torch
 
 from impasto.errors import UnknownName, UsageError
-from impasto.networks import files
 from impasto.networks.fast import FOLD, PhotoNet
 from impasto.networks.files import Card, Model
-from impasto.networks.shelf import locate
+from impasto.networks.shelf import loaded
 
 #: Bytes per pixel at the peak, in one go and by strips, of which a strip takes the difference.
 WHOLE, STRIPS = 270, 120
@@ -47,8 +42,7 @@ class Painter:
             UsageError: It does not paint.
             WeightsError: It is damaged.
         """
-        path = locate(name)
-        model = _loaded(path, path.stat().st_mtime_ns)
+        model = loaded(name)
         if not isinstance(model.network, PhotoNet):
             raise UsageError(
                 f"{name} is a model of the kind {model.kind}, which paints no photos",
@@ -63,15 +57,6 @@ class Painter:
     def mixture(self, shares: Sequence[float]) -> dict[str, float]:
         """The shares by name, without those that are 0."""
         return {n: s for n, s in zip(self.paintings, shares, strict=True) if s}
-
-
-@lru_cache(maxsize=2)
-def _loaded(path: Path, changed: int) -> Model:
-    """The model at ``path``, kept for the next photo until the file changes."""
-    del changed
-    model = files.load(path)
-    model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model
 
 
 def names_of(card: Card, count: int) -> tuple[str, ...]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from platformdirs import user_data_path
 
 from impasto.errors import InputError, UnknownName
+
+if TYPE_CHECKING:
+    from impasto.networks.files import Model
 
 #: A folder of one's own models, in place of the usual one of the system.
 VARIABLE = "IMPASTO_MODELS"
@@ -52,3 +57,30 @@ def locate(name: str) -> Path:
     if name not in known:
         raise UnknownName("model", name, known)
     return known[name]
+
+
+def loaded(name: str) -> Model:
+    """A model, ready for fast passes and kept for the next job until its file changes.
+
+    Args:
+        name: See :func:`locate`.
+
+    Raises:
+        InputError: There is no such file.
+        UnknownName: No model has this name.
+        WeightsError: The file is damaged.
+    """
+    path = locate(name)
+    return _loaded(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, changed: int) -> Model:
+    import torch
+
+    from impasto.networks.files import load
+
+    del changed
+    model = load(path)
+    model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model

@@ -34,7 +34,7 @@ CROWSON = Recipe(
     stand_in=StandIn(
         terms=(
             content("relative", 1.0),
-            style("wasserstein", 40.0, FIRST_OF_BLOCKS, scale="relative", ridge=0.0),
+            style("wasserstein", 25.0, FIRST_OF_BLOCKS, scale="relative", ridge=0.0),
             tv(10.0, form="nine-point", power=2.0, scale="pixels"),
         ),
         optimizer=OptimizerSpec(lr=0.02, betas=(0.9, 0.99), eps=1e-8, scaled=False, average=0.9),

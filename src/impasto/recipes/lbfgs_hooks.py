@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn
-from impasto.recipes.parts import AGAINST_SPECKLE, FIRST_STEP, PROMPT, content, gram, tv
+from impasto.recipes.parts import (
+    AGAINST_SPECKLE,
+    FIRST_STEP,
+    PROMPT,
+    SMOOTH_POOLING,
+    content,
+    gram,
+    tv,
+)
 
 _LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_4")
 _REASON = f"{AGAINST_SPECKLE} {FIRST_STEP}"
@@ -46,9 +54,11 @@ AS_CODED = Recipe(
         steps={"draft": (40,), "good": (100,), "best": (300,), "published": (300,)},
     ),
     stand_in=StandIn(
-        terms=(content("relative", 1.0), gram("hw", "relative", 60.0, ("relu4_4",)), tv(5.0)),
+        terms=(content("relative", 1.0), gram("hw", "relative", 15.0, ("relu4_4",)), tv(20.0)),
         optimizer=PROMPT,
-        reason=f"{_REASON} One deep layer knows little of colour, so the photo's remain.",
+        pooling="avg",
+        reason=f"{SMOOTH_POOLING} {_REASON} One deep layer knows little of colour: the photo's "
+        "remain, and what the painting adds is bright.",
     ),
     sources=_SOURCES
     | {"terms.style.layers": "S5 as coded: of five layers the loop keeps the last, index 25"},
@@ -69,7 +79,7 @@ AS_MEANT = Recipe(
     size=512,
     schedule=AS_CODED.schedule,
     stand_in=StandIn(
-        terms=(content("relative", 1.0), gram("hw", "relative", 30.0, _LAYERS), tv(5.0)),
+        terms=(content("relative", 1.0), gram("hw", "relative", 30.0, _LAYERS), tv(10.0)),
         optimizer=PROMPT,
         reason=_REASON,
     ),

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn
-from impasto.recipes.parts import FIRST_STEP, PROMPT, content, lua_tv, style, tv, twins
+from impasto.recipes.parts import (
+    FIRST_STEP,
+    PROMPT,
+    SMOOTH_POOLING,
+    content,
+    lua_tv,
+    style,
+    tv,
+    twins,
+)
 
 _LAYERS = ("relu3_1", "relu4_1")
 
@@ -30,20 +39,23 @@ LI_WAND = Recipe(
         smallest=64,
         count=3,
         steps={
-            "draft": (25, 40),
-            "good": (40, 80, 100),
+            "draft": (30, 60, 80),
+            "good": (60, 80, 100),
             "best": (100,),
             "published": (100,),
         },
     ),
     stand_in=StandIn(
         terms=(
-            content("relative", 1.0),
-            style("mrf", 3.0, _LAYERS, patch=3, stride=2, scale="relative"),
-            tv(5.0),
+            content("relative", 2.5),
+            style("mrf", 1.6, ("relu2_1", *_LAYERS), patch=5, stride=2, scale="relative"),
+            tv(0.3),
         ),
         optimizer=PROMPT.model_copy(update={"history": 25}),
-        reason=FIRST_STEP,
+        pooling="avg",
+        reason="Patches of 5 x 5, at relu2_1 as well: with 3 x 3 at relu3_1 and relu4_1 of the "
+        "embedded network too many patches are alike, so that their matches disagree and only "
+        f"their mean is left, without strokes. {SMOOTH_POOLING} {FIRST_STEP}",
     ),
     sources={
         "backbone": "the authors' code: VGG_ILSVRC_19_layers",
@@ -53,7 +65,7 @@ LI_WAND = Recipe(
         "padding": "as the network was trained",
         "terms.content": "the authors' code: content weight 2e1; relu4_2 in run_trans.lua",
         "terms.style": "the authors' code: weight 1e-4 at relu3_1 and relu4_1",
-        "terms.style.options": "eq. 2; patches 3 x 3; stride 2 as coded (printed: 1)",
+        "terms.style.options": "the paper: patches 3 x 3; stride 2 as coded (printed: 1)",
         "terms.tv": "the authors' code: 1e-3 on 0-255, as 65.025 on [0, 1]",
         "optimizer": "the authors' code: L-BFGS",
         "optimizer.history": "cnnmrf.lua: -nCorrection 25",

@@ -53,6 +53,7 @@ class OptimizerSpec(Data):
     eps_hat: bool = False
     scaled: bool = True
     history: int = Field(default=20, ge=1, le=100)
+    bounded: bool = False
     average: float = Field(default=0.0, ge=0, lt=1)
     decay: float = Field(default=1.0, ge=0, le=1)
 
@@ -66,6 +67,8 @@ class Schedule(Data):
         count: Largest number of scales; 0 is as many as fit.
         steps: By quality: steps of the final scale, of the one before it, and so on; the last
             number serves all coarser ones.
+        carried: Where a picture is too small for any scale but the final one, this takes the
+            largest number of steps of all.
         first: The coarsest scale takes this many times its steps, where there are several.
         final_lr: Factor of the step size at the final scale, where there are several.
     """
@@ -74,6 +77,7 @@ class Schedule(Data):
     smallest: int = Field(default=112, ge=16)
     count: int = Field(default=0, ge=0)
     steps: dict[str, tuple[int, ...]]
+    carried: bool = True
     first: float = Field(default=1.0, ge=1)
     final_lr: float = Field(default=1.0, gt=0)
 
@@ -89,12 +93,14 @@ class StandIn(Data):
         backbone: The network to use where the method's own is missing.
         terms: In place of the recipe's.
         optimizer: In place of the recipe's, where its numbers belong to the published weights.
+        pooling: In place of the recipe's, where the other network needs the smoother one.
         reason: What is not as published, and why.
     """
 
     backbone: str = "vgg16_bn.craft"
     terms: tuple[TermSpec, ...]
     optimizer: OptimizerSpec | None = None
+    pooling: Literal["max", "avg"] | None = None
     reason: str = ""
 
 

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn
-from impasto.recipes.parts import FIRST_STEP, PROMPT, content, gram, lua_tv, tv, twins
+from impasto.recipes.parts import (
+    COLOURS_FIRST,
+    FIRST_STEP,
+    FROM_NOISE,
+    PROMPT,
+    SMOOTH_POOLING,
+    content,
+    gram,
+    lua_tv,
+    tv,
+    twins,
+)
 
 NEURAL_STYLE = Recipe(
     name="neural-style",
@@ -27,13 +38,13 @@ NEURAL_STYLE = Recipe(
     ),
     stand_in=StandIn(
         terms=(
-            content("relative", 1.0, "relu3_3"),
-            gram("hw", "relative", 5.0, shares=(3.0, 0.4, 0.2, 0.2, 0.1)),
-            tv(30.0),
+            content("relative", 2.0, "relu3_3"),
+            gram("hw", "relative", 20.0, shares=FROM_NOISE),
+            tv(15.0),
         ),
         optimizer=PROMPT,
-        reason="From a grey start colours come last: so relu1_1, which knows them, weighs most. "
-        f"The photo is kept at relu3_3. {FIRST_STEP}",
+        pooling="avg",
+        reason=f"{COLOURS_FIRST} {SMOOTH_POOLING} {FIRST_STEP}",
     ),
     sources={
         "backbone": "neural_style.lua: VGG_ILSVRC_19_layers",

@@ -24,12 +24,15 @@ class Level(Data):
         strength: 0 leaves the features, 1 replaces them.
         ridge: Share of the mean variance that is added to every direction first, so that nothing
             that is hardly there is amplified.
+        decoder: Which of the layer's decoders: one that reconstructs, or one that was trained on
+            features with the moments of paintings, and paints by itself.
     """
 
     layer: str
     method: Literal["whiten", "transport", "moments", "swap"] = "transport"
     strength: float = Field(default=1.0, ge=0, le=1)
     ridge: float = Field(default=0.0, ge=0, le=1)
+    decoder: Literal["decoder", "adain"] = "decoder"
 
 
 class Pass(Data):

@@ -18,6 +18,16 @@ FIRST_STEP = (
 )
 #: Why stand-ins have a term that their sources have not.
 AGAINST_SPECKLE = "Total variation, which the source has not, holds speckle down."
+#: Average pooling for stand-ins, and why.
+SMOOTH_POOLING = (
+    "Average pooling: with max pooling the embedded network's pictures were grainy and pale."
+)
+#: Layer weights for stand-ins that start from noise, first to fifth block, and why.
+FROM_NOISE = (4.0, 0.6, 0.2, 0.15, 0.05)
+COLOURS_FIRST = (
+    "Only relu1_1 of the embedded network knows colours well, and from a start without any they "
+    "come last: so it weighs most. The photo is kept at relu3_3, which still knows its drawing."
+)
 #: Other files with the weights of the VGG authors, by what the recipes name first.
 OXFORD = {
     depth: tuple(f"vgg{depth}.{tag}" for tag in ("caffe", "matconvnet", "keras", "tensorflow"))

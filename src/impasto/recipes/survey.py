@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn
-from impasto.recipes.parts import content, gram, tv
+from impasto.recipes.parts import (
+    COLOURS_FIRST,
+    FROM_NOISE,
+    SMOOTH_POOLING,
+    content,
+    gram,
+    tv,
+)
 
 SURVEY = Recipe(
     name="survey",
@@ -21,8 +28,16 @@ SURVEY = Recipe(
         steps={"draft": (150,), "good": (400,), "best": (1500,), "published": (1000,)},
     ),
     stand_in=StandIn(
-        terms=(content("relative", 1.0, "relu3_3"), gram("2chw", "relative", 3.0), tv(5.0)),
-        optimizer=OptimizerSpec(name="sgd", lr=5e-4),
+        terms=(
+            content("relative", 2.0, "relu3_3"),
+            gram("2chw", "relative", 20.0, shares=FROM_NOISE),
+            tv(15.0),
+        ),
+        optimizer=OptimizerSpec(lr=10.0 / 255, betas=(0.9, 0.99), decay=0.05),
+        pooling="avg",
+        reason="Gradient descent whose step Adam chooses for every pixel: with one step for all, "
+        "pictures from noise stayed grey for as many steps as a draft has. "
+        f"{COLOURS_FIRST} {SMOOTH_POOLING}",
     ),
     sources={
         "backbone": "S4: AlexNet, VGG, later ResNet; the choice among them is impasto's",

@@ -49,16 +49,16 @@ SWD = Recipe(
         ),
     ),
     sources={
-        "backbone": "section 4: VGG-19",
+        "backbone": "the paper: VGG-19",
         "twins": "the same weights in other files",
         "mean": "as the weights come",
         "pooling": "impasto; the authors' program has average pooling, reflected edges and scaled "
         "activations",
         "padding": "as the network was trained",
         "terms": "impasto",
-        "terms.style.layers": "section 4: the first 12 convolutions (as coded: 14)",
-        "terms.style.layer_weights": "section 4: summed over layers, as in the authors' program",
-        "terms.style.options": "eq. 4; fewer directions and positions are impasto's",
+        "terms.style.layers": "the paper: the first 12 convolutions (as coded: 14)",
+        "terms.style.layer_weights": "the paper: summed over layers, as in the authors' program",
+        "terms.style.options": "the paper; fewer directions and positions are impasto's",
         "optimizer": "impasto: Adam, since directions are drawn anew at every step; the authors' "
         "program runs L-BFGS and draws anew after 64 evaluations",
         "init": "impasto; the source starts textures from noise",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn
-from impasto.recipes.parts import content, gram, tv, twins
+from impasto.recipes.parts import AGAINST_SPECKLE, SMOOTH_POOLING, content, gram, tv, twins
 
 TF_TUTORIAL = Recipe(
     name="tf-tutorial",
@@ -22,8 +22,11 @@ TF_TUTORIAL = Recipe(
         steps={"draft": (60,), "good": (200,), "best": (500,), "published": (1000,)},
     ),
     stand_in=StandIn(
-        terms=(content("relative", 1.0, "relu5_2"), gram("hw", "relative", 15.0), tv(30.0)),
-        optimizer=OptimizerSpec(lr=0.02, betas=(0.99, 0.999), eps=1e-8, eps_hat=True),
+        terms=(content("relative", 5.0, "relu5_2"), gram("hw", "relative", 20.0), tv(20.0)),
+        optimizer=OptimizerSpec(lr=0.01, betas=(0.99, 0.999), eps=1e-8, eps_hat=True),
+        pooling="avg",
+        reason=f"{SMOOTH_POOLING} Adam's step is half as long and its epsilon small, since the "
+        f"source's belong to gradients of its weights. {AGAINST_SPECKLE}",
     ),
     sources={
         "backbone": "S3: VGG19 of keras.applications; its layers include their ReLU",

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn
-from impasto.recipes.parts import content, gram, tv, twins
+from impasto.recipes.parts import (
+    AGAINST_SPECKLE,
+    COLOURS_FIRST,
+    FROM_NOISE,
+    content,
+    gram,
+    tv,
+    twins,
+)
 
 TF_VGG19 = Recipe(
     name="tf-vgg19",
@@ -26,7 +34,16 @@ TF_VGG19 = Recipe(
         steps={"draft": (100,), "good": (300,), "best": (1000,), "published": (5000,)},
     ),
     stand_in=StandIn(
-        terms=(content("relative", 1.0), gram("hw", "relative", 40.0), tv(10.0)),
+        terms=(
+            content("relative", 1.0, "relu3_3"),
+            gram("hw", "relative", 20.0, shares=FROM_NOISE),
+            tv(15.0),
+        ),
+        optimizer=OptimizerSpec(
+            lr=10.0 / 255, betas=(0.9, 0.999), eps=255e-8, eps_hat=True, decay=0.05
+        ),
+        reason=f"{COLOURS_FIRST} {AGAINST_SPECKLE} Adam's steps begin five times as long, since "
+        "a draft has a fiftieth of the source's number, and shrink to a twentieth.",
     ),
     sources={
         "backbone": "S1: imagenet-vgg-verydeep-19.mat",

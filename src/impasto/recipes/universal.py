@@ -11,21 +11,23 @@ def _levels(*layers: str, **numbers: object) -> tuple[Level, ...]:
     return tuple(Level.model_validate({"layer": layer, **numbers}) for layer in layers)
 
 
-_STROKES = Level(layer=_DEEP, method="swap", strength=0.6)
+def _painted(**numbers: object) -> Level:
+    """The deep layer, by the decoder that was trained on paintings' moments."""
+    return Level.model_validate({"layer": _DEEP, "decoder": "adain", **numbers})
+
+
+_PALETTE = Level(layer=IMAGE, ridge=0.01)
 
 INSTANT = OnePass(
     name="instant",
     title="impasto, at once",
     summary="The fast default: the painting's patches at half the size, then its statistics.",
-    paper="Sheng et al. 2018 and Li et al. 2017, changed as docs/universal.md says",
+    paper="Sheng et al. 2018 and Huang & Belongie 2017, changed as docs/universal.md says",
     passes={
-        "instant": (
-            Pass(size=0.5, levels=_levels(_DEEP, _MIDDLE, ridge=0.03)),
-            Pass(levels=_levels(_FINE, IMAGE, ridge=0.01)),
-        ),
+        "instant": (Pass(levels=(_painted(ridge=0.03), _PALETTE)),),
         "good": (
-            Pass(size=0.5, levels=(_STROKES, *_levels(_MIDDLE, _FINE, ridge=0.01))),
-            Pass(levels=_levels(_MIDDLE, _FINE, IMAGE, ridge=0.01)),
+            Pass(size=0.5, levels=(_painted(method="swap", strength=0.5, ridge=0.03),)),
+            Pass(levels=(_painted(method="moments"), _PALETTE), detail=0.8),
         ),
     },
 )
@@ -36,25 +38,26 @@ WCT = OnePass(
     summary="Li 2017: whitening and colouring, coarse to fine, from relu3_1 to relu1_1.",
     paper="Li, Fang, Yang, Wang, Lu & Yang, Universal style transfer, NIPS 2017",
     passes={
-        "instant": (Pass(levels=_levels(_MIDDLE, _FINE, method="whiten")),),
-        "good": (Pass(levels=_levels(_DEEP, _MIDDLE, _FINE, method="whiten")),),
+        "instant": (Pass(levels=_levels(_MIDDLE, _FINE, method="whiten", ridge=0.03)),),
+        "good": (Pass(levels=_levels(_DEEP, _MIDDLE, _FINE, method="whiten", ridge=0.03)),),
     },
     deviations="Three levels instead of five: the embedded network keeps little colour at relu4_1 "
-    "and relu5_1, and decoders for them are muddy. Printed strength is 0.6; --alpha 0.6 is that.",
+    "and relu5_1, and decoders for them are muddy. 3% of the mean variance is added to every "
+    "direction; without it, plain areas are covered with patches of plain colours. Printed "
+    "strength is 0.6; --alpha 0.6 is that.",
 )
 
 ADAIN = OnePass(
     name="adain",
     title="Adaptive instance normalisation",
-    summary="Huang 2017: mean and deviation of every channel, at three layers.",
+    summary="Huang 2017: mean and deviation of every channel, by a decoder trained for it.",
     paper="Huang & Belongie, Arbitrary style transfer in real-time, ICCV 2017",
     passes={
-        "instant": (Pass(levels=_levels(_MIDDLE, _FINE, IMAGE, method="moments")),),
-        "good": (Pass(levels=_levels(_DEEP, _MIDDLE, _FINE, IMAGE, method="moments")),),
+        "instant": (Pass(levels=(_painted(method="moments"), _PALETTE)),),
+        "good": (Pass(levels=(_PALETTE, _painted(method="moments"), _PALETTE)),),
     },
-    deviations="The paper trains a decoder for the changed features of relu4_1. Here decoders "
-    "that were trained to reconstruct read relu3_1, relu2_1 and relu1_1 in turn, and the colours "
-    "of the picture come last.",
+    deviations="At relu3_1, where the paper has relu4_1: the embedded network keeps little colour "
+    "that deep. The palette is set before and after, as a whole.",
 )
 
 STYLE_SWAP = OnePass(
@@ -67,19 +70,22 @@ STYLE_SWAP = OnePass(
         "instant": (
             Pass(
                 size=0.4,
-                levels=(Level(layer=_DEEP, method="swap"), *_levels(_MIDDLE, ridge=0.01)),
+                levels=(
+                    Level(layer=_DEEP, method="swap", ridge=0.03),
+                    *_levels(_MIDDLE, ridge=0.03),
+                ),
             ),
-            Pass(levels=_levels(_FINE, ridge=0.01), detail=0.5),
+            Pass(levels=_levels(_FINE, ridge=0.03), detail=0.5),
         ),
         "good": (
             Pass(
                 size=0.5,
                 levels=(
-                    Level(layer=_DEEP, method="swap"),
-                    *_levels(_MIDDLE, _FINE, ridge=0.01),
+                    Level(layer=_DEEP, method="swap", ridge=0.03),
+                    *_levels(_MIDDLE, _FINE, ridge=0.03),
                 ),
             ),
-            Pass(levels=_levels(_MIDDLE, _FINE, ridge=0.01), detail=0.5),
+            Pass(levels=_levels(_MIDDLE, _FINE, ridge=0.03), detail=0.5),
         ),
     },
     deviations="Patches are compared after whitening (Sheng et al. 2018), at half the size, so "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from impasto.recipes.model import OptimizerSpec, Recipe, Schedule, StandIn
-from impasto.recipes.parts import AGAINST_SPECKLE, content, gram, tv, twins
+from impasto.recipes.parts import AGAINST_SPECKLE, SMOOTH_POOLING, content, gram, tv, twins
 
 _STYLE = ("relu4_3",)
 
@@ -30,20 +30,21 @@ VGG16_ADAM = Recipe(
     ),
     stand_in=StandIn(
         terms=(
-            content("relative", 2.0, "relu1_2", "relu2_2"),
-            gram("hw", "relative", 4.0, _STYLE),
-            tv(20.0),
+            content("relative", 6.0, "relu1_2", "relu2_2"),
+            gram("hw", "relative", 12.0, ("relu2_2", "relu3_3", "relu4_3")),
+            tv(10.0),
         ),
         optimizer=OptimizerSpec(
             lr=10.0 / 255,
             betas=(0.9, 0.999),
             eps=255e-8,
             eps_hat=True,
-            scaled=False,
             decay=0.05,
         ),
-        reason=f"{AGAINST_SPECKLE} Steps shrink to a twentieth, which takes away most of the grain "
-        "that Adam's large ones leave.",
+        pooling="avg",
+        reason="relu4_3 of the embedded network alone makes glaring colours that neither picture "
+        f"has, so relu2_2 and relu3_3 stand beside it. {SMOOTH_POOLING} {AGAINST_SPECKLE} Steps "
+        "shrink to a twentieth, which takes away most of the grain that Adam's large ones leave.",
     ),
     sources={
         "backbone": "S2: vgg16.npy; its layers include their ReLU",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from impasto.specs.apply import ApplySpec
 from impasto.specs.base import Spec
 from impasto.specs.dream import DreamSpec
+from impasto.specs.enhance import EnhanceSpec
 from impasto.specs.filter import FilterSpec
 from impasto.specs.inspect import InspectSpec
 from impasto.specs.output import OutputSpec
@@ -16,6 +17,7 @@ from impasto.specs.visualize import VisualizeSpec
 __all__ = [
     "ApplySpec",
     "DreamSpec",
+    "EnhanceSpec",
     "FilterSpec",
     "InspectSpec",
     "OutputSpec",

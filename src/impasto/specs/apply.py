@@ -13,6 +13,7 @@ class ApplySpec(Spec):
     """A photo painted in one pass by a trained network."""
 
     each: ClassVar[str | None] = "image"
+    original: ClassVar[str | None] = "image"
     without: ClassVar[frozenset[str]] = frozenset(
         {"save_every", "log", "plot", "save_recipe", "resume"}
     )

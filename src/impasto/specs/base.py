@@ -63,6 +63,9 @@ class Spec(BaseModel):
     #: The field for a picture that may name a folder of them on the command line.
     each: ClassVar[str | None] = None
 
+    #: The field for the picture of which the result is a version.
+    original: ClassVar[str | None] = None
+
     def others(self) -> tuple[str, ...]:
         """Pictures that are written beside the output: ``("-invert",)`` is ``NAME-invert.EXT``."""
         return ()

@@ -12,6 +12,7 @@ from impasto.specs.base import Spec
 class DreamSpec(Spec):
     """A picture in, the same with more of what a network sees in it (DeepDream)."""
 
+    original: ClassVar[str | None] = "image"
     without: ClassVar[frozenset[str]] = frozenset({"save_recipe"})
 
     image: str = Field(description="The picture; - reads standard input.")

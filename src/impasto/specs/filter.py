@@ -14,6 +14,7 @@ class FilterSpec(Spec):
     """A classical look for a photo, without a network: one filter, or several in a row."""
 
     each: ClassVar[str | None] = "image"
+    original: ClassVar[str | None] = "image"
     without: ClassVar[frozenset[str]] = frozenset(
         {"save_every", "log", "plot", "save_recipe", "resume"}
     )

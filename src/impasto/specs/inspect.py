@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -25,6 +25,8 @@ _RANGE = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
 
 class InspectSpec(Spec):
     """What a network sees in a picture: a sheet of its feature maps, and the numbers behind it."""
+
+    without: ClassVar[frozenset[str]] = frozenset({"keep_metadata"})
 
     image: str = Field(
         description="The picture; - reads standard input.", json_schema_extra=PICTURE
@@ -108,7 +110,7 @@ class InspectSpec(Spec):
 
     def refused(self) -> frozenset[str]:
         """Without an inversion there are no losses."""
-        losses = frozenset({"save_every", "log", "plot"})
+        losses = self.without | {"save_every", "log", "plot"}
         if self.explain is not None or self.photos is not None:
             return losses | {"save_recipe"}
         return self.without if self.invert is not None else losses

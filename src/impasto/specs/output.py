@@ -26,6 +26,10 @@ class OutputSpec(Spec):
     save_recipe: str | None = Field(
         None, description="Write the recipe with all its numbers, as used, to this .toml file."
     )
+    keep_metadata: bool = Field(
+        False,
+        description="Keep the photo's copyright, artist and colour profile, nothing else of it.",
+    )
     resume: bool = Field(False, description="Continue from the checkpoint beside the output.")
     max_pixels: int = Field(
         64_000_000, ge=1, description="Largest picture that is read, in pixels."

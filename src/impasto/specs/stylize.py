@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -21,6 +21,8 @@ class StylizeSpec(Spec):
 
     ``None`` means: as the recipe says.
     """
+
+    original: ClassVar[str | None] = "content"
 
     content: str = Field(
         description="The photo; - reads standard input.", json_schema_extra=PICTURE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -21,6 +21,8 @@ class TextureSpec(Spec):
 
     ``None`` means: as the recipe says.
     """
+
+    without: ClassVar[frozenset[str]] = frozenset({"keep_metadata"})
 
     exemplar: str = Field(description="A picture of the texture; - reads standard input.")
     recipe: str = Field(
@@ -119,7 +121,7 @@ class TextureSpec(Spec):
     def refused(self) -> frozenset[str]:
         """Quilting is done in one go: nothing to log, number or go on with, and no recipe."""
         steps = frozenset({"save_every", "log", "plot", "resume", "save_recipe"})
-        return steps if self.recipe == QUILTING else frozenset()
+        return self.without | steps if self.recipe == QUILTING else self.without
 
     def stylization(self) -> StylizeSpec:
         """The same request for ``stylize``, as far as the two have fields in common.

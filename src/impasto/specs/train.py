@@ -16,7 +16,7 @@ class TrainSpec(Spec):
     ``None`` means: as the task says.
     """
 
-    without: ClassVar[frozenset[str]] = frozenset({"save_recipe"})
+    without: ClassVar[frozenset[str]] = frozenset({"save_recipe", "keep_metadata"})
     product: ClassVar[Literal["picture", "model"]] = "model"
 
     style: tuple[str, ...] = Field(

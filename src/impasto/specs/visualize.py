@@ -21,7 +21,7 @@ class VisualizeSpec(Spec):
     ``None`` means: as the recipe says.
     """
 
-    without: ClassVar[frozenset[str]] = frozenset({"save_recipe"})
+    without: ClassVar[frozenset[str]] = frozenset({"save_recipe", "keep_metadata"})
 
     layer: str | None = Field(
         None, description="The layer; alone: all of it, or the part that --channel ... names."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from impasto.specs import StylizeSpec
 from impasto.studio import forms
 
 STATIC = Path(__file__).with_name("static")
-#: Methods that answer at once, where they are there: the first one is shown while the others work.
-INSTANT = ("adain", "wct")
+#: The method that is shown while a slow one works.
+FIRST = "instant"
 Rows = list[dict[str, Any]]
 
 
@@ -32,23 +33,27 @@ def everything() -> dict[str, Any]:
 @functools.cache
 def recipes() -> Rows:
     """Published methods; ``instant`` are those that answer at once."""
-    from impasto.recipes import RECIPES
+    from impasto.recipes import ONE_PASS, RECIPES
 
-    return [
-        {
-            "name": name,
-            "title": recipe.title,
-            "summary": recipe.summary,
-            "paper": recipe.paper,
-            "size": recipe.size,
-            "instant": is_instant(recipe),
-            "texture": all(term.role != "content" for term in recipe.terms),
-            "style_weight": style_weight(recipe),
-            "qualities": list(recipe.schedule.steps),
-            "example": example("recipes", name),
-        }
-        for name, recipe in RECIPES
-    ]
+    slow = [_row(r, r.schedule.steps, style_weight(r)) for _, r in RECIPES]
+    for row, (_, recipe) in zip(slow, RECIPES, strict=True):
+        row["texture"] = all(term.role != "content" for term in recipe.terms)
+    return slow + [_row(m, m.passes, None) | {"instant": True} for _, m in ONE_PASS]
+
+
+def _row(recipe: Any, qualities: Iterable[str], weight: float | None) -> dict[str, Any]:
+    return {
+        "name": recipe.name,
+        "title": recipe.title,
+        "summary": recipe.summary,
+        "paper": recipe.paper,
+        "size": recipe.size,
+        "instant": False,
+        "texture": False,
+        "style_weight": weight,
+        "qualities": list(qualities),
+        "example": example("recipes", recipe.name),
+    }
 
 
 def style_weight(recipe: Any) -> float | None:
@@ -58,24 +63,14 @@ def style_weight(recipe: Any) -> float | None:
     return next((term.weight for term in terms if term.role == "style"), None)
 
 
-def is_instant(recipe: Any) -> bool:
-    """Whether a recipe is one of those that answer at once."""
-    return recipe.name in INSTANT or getattr(recipe, "kind", "") == "instant"
-
-
 def instant_request() -> dict[str, Any] | None:
     """The fields that ask for an instant picture; None where no recipe gives one."""
-    found = sorted((r["name"] for r in recipes() if r["instant"]), key=_preferred)
+    found = [r["name"] for r in recipes() if r["instant"]]
     if not found:
         return None
-    qualities = next(f for f in forms.form("stylize").fields if f.name == "quality").choices
-    more = {"quality": "instant"} if "instant" in qualities else {}
-    StylizeSpec.build(content="a", style=("b",), recipe=found[0], **more)
-    return {"recipe": found[0]} | more
-
-
-def _preferred(name: str) -> tuple[int, str]:
-    return (INSTANT.index(name) if name in INSTANT else len(INSTANT), name)
+    request = {"recipe": FIRST if FIRST in found else found[0]}
+    StylizeSpec.build(content="a", style=("b",), **request)
+    return request
 
 
 @functools.cache

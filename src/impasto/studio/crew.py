@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from impasto import jobs
+from impasto import outputs
 from impasto.errors import ImpastoError, ResourceError, UsageError
 from impasto.studio import forms, worker
 from impasto.studio.child import Child, Ended, Message
@@ -324,7 +324,7 @@ class Crew:
 
     def _keeps_something(self, job: JobRow) -> bool:
         folder = self._vault.job(job.id)
-        return (folder / jobs.checkpoint_path(worker.output_of(job.verb))).exists()
+        return (folder / outputs.checkpoint_path(worker.output_of(job.verb))).exists()
 
     def _settle(self, job: JobRow) -> None:
         """Take over what a worker has left: pictures and state in one transaction."""

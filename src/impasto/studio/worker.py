@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto import jobs
+from impasto import jobs, outputs
 from impasto.errors import ImpastoError, InputError, ResourceError, UsageError
 from impasto.estimate import Estimate
 from impasto.events import Event, Finished, ScaleStarted, Started, Step
@@ -145,7 +145,7 @@ def _run(request: dict[str, Any], teller: Teller, stops: Stops) -> dict[str, Any
         if stops.asked(request["job"]) and (saveable or not resumed):
             events.close()  # type: ignore[attr-defined]
             break
-    kept = jobs.checkpoint_path(teller.output).exists()
+    kept = outputs.checkpoint_path(teller.output).exists()
     return _kept(complete=False, checkpoint=kept, teller=teller)
 
 
@@ -156,7 +156,7 @@ def _finished_before(teller: Teller) -> dict[str, Any] | None:
     quickly done again.
     """
     made = Path(teller.output)
-    if jobs.checkpoint_path(teller.output).exists() or made.suffix != ".png":
+    if outputs.checkpoint_path(teller.output).exists() or made.suffix != ".png":
         return None
     if not (made.exists() and Path(LOSSES).exists()):
         return None
@@ -181,13 +181,13 @@ def _kept(*, complete: bool, checkpoint: bool, teller: Teller) -> dict[str, Any]
 
 def _begin(spec: Spec, request: dict[str, Any], teller: Teller) -> tuple[Iterator[Event], bool]:
     """The events of the job: from its checkpoint where there is one that fits."""
-    if jobs.checkpoint_path(teller.output).exists():
+    if outputs.checkpoint_path(teller.output).exists():
         events = jobs.run(spec, _output(spec, resume=True), checkpoint_seconds=request["pause"])
         try:
             first = next(events)
         except (InputError, UsageError):
             teller.notes.append("its checkpoint could not be used; it began anew")
-            jobs.checkpoint_path(teller.output).unlink(missing_ok=True)
+            outputs.checkpoint_path(teller.output).unlink(missing_ok=True)
         else:
             return _after(first, events), True
     again = jobs.run(spec, _output(spec, resume=False), checkpoint_seconds=request["pause"])
@@ -217,7 +217,7 @@ def _output(spec: Spec, *, resume: bool) -> OutputSpec:
 def _outcome(event: Finished, teller: Teller) -> dict[str, Any]:
     return _kept(complete=event.complete, checkpoint=False, teller=teller) | {
         "others": [
-            [name.strip("-"), str(jobs.other_path(teller.output, name))] for name in event.others
+            [name.strip("-"), str(outputs.other_path(teller.output, name))] for name in event.others
         ],
         "report": dict(event.report),
         "tables": [

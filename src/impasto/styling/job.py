@@ -178,7 +178,9 @@ def layers_of(recipe: Recipe) -> list[str]:
 def scales_of(recipe: Recipe, size: Size, backbone: Backbone) -> list[Scale]:
     """The pyramid without the scales that are too small for the deepest layer.
 
-    The final one stays in any case, so that a size that is too small is reported.
+    The final one stays in any case, so that a size that is too small is reported. Where it is
+    the only one it takes over the steps of the coarser ones that a larger picture has: few steps
+    at the end are enough only after large shapes were settled.
 
     Raises:
         InputError: The size is too small; the message names the layer.
@@ -191,6 +193,9 @@ def scales_of(recipe: Recipe, size: Size, backbone: Backbone) -> list[Scale]:
     if min(size) < need:
         backbone.taps(torch.zeros(1, 3, *size), layers)  # raises, with the layer's name
     scales = [s for s in every if min(s.height, s.width) >= need]
+    number = scales[0].steps
     if len(scales) > 1:
-        scales[0] = replace(scales[0], steps=round(scales[0].steps * plan.first))
-    return scales
+        number = round(number * plan.first)
+    elif plan.ratio > 1 and plan.carried:
+        number = max(steps[: plan.count or None])
+    return [replace(scales[0], steps=number), *scales[1:]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from impasto import backbones
 from impasto.backbones import Backbone
+from impasto.engine.allocator import kept_memory
 from impasto.engine.devices import pick_device
 from impasto.engine.pixels import Frame
 from impasto.errors import UsageError
@@ -35,9 +36,13 @@ from impasto.universal import Coder, Coders, Gaussian, Region, mixture, restyled
 
 #: Pictures with a longer side are worked on in tiles of :data:`TILE` px.
 WHOLE, TILE = 1280, 768
+#: Least side of a painting, px: two positions of the coarsest layer there may be.
+LEAST = 16
 #: Weights of red, green and blue in light (Rec. 709, on coded values).
 LIGHT = (0.2126, 0.7152, 0.0722)
 Size = tuple[int, int]
+#: A painting (1, 3, H, W), and the map of what counts.
+View = tuple[Tensor, Tensor | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +54,19 @@ class Universal:
         paintings: Where the style comes from.
         tile: Edge of tiles, px; None for the whole picture at once.
         keep: Whether what is known of a painting is kept on disk.
+        seen: The paintings in the sizes and turns that were asked for, each with the map of what
+            counts: its id is in the key.
     """
 
     coders: Coders
     paintings: Paintings
     tile: int | None = None
     keep: bool = True
+    seen: dict[tuple[int, int, int], tuple[Tensor | None, list[View]]] = field(default_factory=dict)
 
     def level(self, picture: Tensor, level: Level, areas: Sequence[Area], alpha: float) -> Tensor:
         """One level of the method; picture (1, 3, H, W), areas with maps of that size."""
-        coder = self.coders.get(level.layer)
+        coder = self.coders.get(level.layer, level.decoder)
         longest = max(picture.shape[-2:])
         frame = margin(coder)
         regions = []
@@ -90,14 +98,19 @@ class Universal:
         """Of one painting in all its sizes and turns."""
         found = []
         about = f"{coder.backbone.name} {coder.layer}"
-        for view, where in self.paintings.views(index, part, longest, coder.stride * 2):
+        for view, where in self._views(index, part, longest):
             measure = partial(_measured, coder, view, where)
             found.append(remembered(view, where, about, measure) if self.keep else measure())
         return mixture(found, [1 / len(found)] * len(found))
 
     def _patches(self, coder: Coder, index: int, longest: int) -> Tensor:
-        views = self.paintings.views(index, None, longest, coder.stride * 2)
-        return coder.encode(margin(coder).pad(next(views)[0]))
+        return coder.encode(margin(coder).pad(self._views(index, None, longest)[0][0]))
+
+    def _views(self, index: int, part: Tensor | None, longest: int) -> list[View]:
+        key = index, id(part), longest
+        if key not in self.seen:
+            self.seen[key] = part, list(self.paintings.views(index, part, longest, LEAST))
+        return self.seen[key][1]
 
 
 class OnePassStylization:
@@ -129,7 +142,7 @@ class OnePassStylization:
         )
         coders = Coders(load_backbone(method, self.device))
         for level in (level for p in self.passes for level in p.levels):
-            coders.get(level.layer)
+            coders.get(level.layer, level.decoder)
         self._universal = Universal(coders, self._paintings, chosen_tile(spec, method, size))
         self._guides = Guides.of(inputs, spec, size, self.device)
         self._picture: Tensor | None = None
@@ -152,6 +165,11 @@ class OnePassStylization:
         begun = time.monotonic()
         shape = tuple((*s, len(p.levels)) for s, p in zip(self.sizes, self.passes, strict=True))
         yield Started("stylize", shape, self.settings(), self.inputs.notes())
+        with kept_memory():
+            yield from self._passes()
+        yield self.finished(time.monotonic() - begun)
+
+    def _passes(self) -> Iterator[Event]:
         first, done = self._place
         for index in range(first, len(self.passes)):
             size, levels = self.sizes[index], self.passes[index].levels
@@ -161,7 +179,6 @@ class OnePassStylization:
             for number in range(done, len(levels)):
                 yield self._level(index, number)
             done = 0
-        yield self.finished(time.monotonic() - begun)
 
     def finished(self, seconds: float, *, complete: bool = True) -> Finished:
         """The result so far as an event."""

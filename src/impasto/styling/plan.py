@@ -86,6 +86,7 @@ def rebalanced(recipe: Recipe, spec: StylizeSpec, backbone: str | None) -> Recip
             "mean": None,
             "terms": stand_in.terms,
             "optimizer": stand_in.optimizer or recipe.optimizer,
+            "pooling": spec.pooling or stand_in.pooling or recipe.pooling,
             "stand_in": None,
         }
     )
@@ -206,9 +207,10 @@ def _override_optimizer(optimizer: OptimizerSpec, spec: StylizeSpec) -> Optimize
 
 def _override_schedule(schedule: Schedule, quality: str, iterations: int | None) -> Schedule:
     steps = schedule.steps[quality]
-    if iterations is not None:
-        steps = (iterations, *steps[1:]) if len(steps) > 1 else (iterations,)
-    return schedule.model_copy(update={"steps": {quality: steps}})
+    if iterations is None:
+        return schedule.model_copy(update={"steps": {quality: steps}})
+    changes = {"steps": {quality: (iterations, *steps[1:])}, "carried": False}
+    return schedule.model_copy(update=changes)
 
 
 def _dumped(changes: dict[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,9 @@ class Pretrained(AtOnce):
 
     def __init__(self, spec: StylizeSpec, inputs: Inputs) -> None:
         photo = inputs.photo
-        super().__init__(photo, fit_size(photo.height, photo.width, spec.size or LONGEST))
+        super().__init__(
+            {"image": photo}, fit_size(photo.height, photo.width, spec.size or LONGEST)
+        )
         self.spec, self.inputs = spec, inputs
         self.painter = Painter.load(spec.recipe.removeprefix(FAST))
         wanted = [n if n in self.painter.paintings else Path(n).stem for n in spec.style]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -28,9 +28,10 @@ class DecoderTask(Task):
 
     The linear parts are fitted by least squares before the first step.
 
-    Settings: ``layer`` of the encoder, ``encoder``, its ``pooling``, and ``features``, the weight
-    of the feature loss at that layer: the mean squared distance over the mean square; ``fitted``,
-    the crops for the least squares fit, from the beginning of the stream.
+    Settings: ``mode`` (see :func:`task`), ``layer`` of the encoder, ``encoder``, its ``pooling``,
+    and ``features``, the weight of the feature loss at that layer: the mean squared distance over
+    the mean square; ``fitted``, the crops for the least squares fit, from the beginning of the
+    stream.
 
     Args:
         asked: The request.
@@ -40,17 +41,20 @@ class DecoderTask(Task):
     """
 
     kind = "decoder"
+    #: Settings and what they are where nothing is said.
+    own: ClassVar[Mapping[str, Any]] = {
+        "mode": "reconstruct",
+        "layer": "relu2_1",
+        "encoder": backbones.DEFAULT,
+        "pooling": "avg",
+        "features": 0.0,
+        "fitted": 240,
+    }
+    #: What the architecture is where nothing is said.
+    shape: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, asked: Asked) -> None:
-        self.numbers = asked.read(
-            {
-                "layer": "relu2_1",
-                "encoder": backbones.DEFAULT,
-                "pooling": "avg",
-                "features": 0.0,
-                "fitted": 240,
-            }
-        )
+        self.numbers = asked.read(self.own)
         self.encoder = _encoder(self.numbers).to(asked.device)
         self.layer = self.encoder.resolve(self.numbers["layer"])
         tap = self.encoder.table[self.layer]
@@ -58,8 +62,8 @@ class DecoderTask(Task):
             raise UsageError(
                 f"{self.layer} has stride {tap.stride}", hint="choose a layer of blocks 1 to 4"
             )
-        wanted = {**DEFAULTS, "channels": tap.channels, "stride": tap.stride}
-        wanted["width"] = WIDTHS[tap.stride]
+        wanted = {**DEFAULTS, "width": WIDTHS[tap.stride], **self.shape}
+        wanted |= {"channels": tap.channels, "stride": tap.stride}
         own = ",".join(f"{k}={v}" for k, v in wanted.items())
         self.architecture = f"{own},{asked.architecture}" if asked.architecture else own
         with torch.random.fork_rng(devices=[]):
@@ -160,6 +164,22 @@ class DecoderTask(Task):
     @torch.no_grad()
     def _features(self, pictures: Tensor) -> Tensor:
         return self._encode(pictures)
+
+
+def task(asked: Asked) -> Task:
+    """The task for the setting ``mode``: ``reconstruct`` or ``adain``.
+
+    Raises:
+        UsageError: There is no such mode, or a setting makes no sense.
+    """
+    mode = asked.settings.get("mode", "reconstruct")
+    if mode == "reconstruct":
+        return DecoderTask(asked)
+    if mode == "adain":
+        from impasto.training.adain import AdainTask
+
+        return AdainTask(asked)
+    raise UsageError(f"there is no mode {mode!r}", hint="use reconstruct or adain")
 
 
 def _encoder(numbers: Mapping[str, Any]) -> Backbone:

@@ -192,14 +192,11 @@ class TrainingJob:
 
     def _begin_with(self, path: Path) -> None:
         model = networks.load(path, self.task.kind)
-        mine = self.task.network.state_dict()
-        theirs = model.network.state_dict()
-        if {k: v.shape for k, v in mine.items()} != {k: v.shape for k, v in theirs.items()}:
+        if not self.task.adopt(model.network.state_dict()):
             raise UsageError(
                 f"{path} has the architecture {model.architecture}",
                 hint=f"the task has {self.task.architecture}",
             )
-        self.task.network.load_state_dict(theirs)
 
     def _measured(self, index: int) -> dict[str, float]:
         due = index == 1 or index % self.spec.validate_every == 0 or index == self.plan.steps

@@ -108,6 +108,14 @@ class Task(ABC):
         """Set the first weights from photos; once, not when a training is resumed."""
         del stream
 
+    def adopt(self, weights: Mapping[str, Tensor]) -> bool:
+        """Begin with those of a trained network; whether they fit, nothing is changed if not."""
+        mine = self.network.state_dict()
+        if {k: v.shape for k, v in mine.items()} != {k: v.shape for k, v in weights.items()}:
+            return False
+        self.network.load_state_dict(weights)
+        return True
+
     def slow(self) -> Mapping[str, float]:
         """Factors of the step size for parameters whose names begin so."""
         return {}
@@ -153,6 +161,7 @@ def channels_last(network: nn.Module) -> nn.Module:
 
 #: Tasks by name: ``module:class`` of a :class:`Task`; a line for each.
 TASKS: Registry[str] = Registry("task")
-TASKS.add("decoder", "impasto.training.decoder:DecoderTask")
+TASKS.add("decoder", "impasto.training.decoder:task")
+TASKS.add("enhance", "impasto.training.enhance:EnhanceTask")
 TASKS.add("style", "impasto.training.style:StyleTask")
 TASKS.add("texture", "impasto.training.texture:TextureTask")

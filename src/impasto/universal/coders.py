@@ -14,6 +14,8 @@ from impasto.networks import Decoder, shelf
 
 #: The layer that is the picture itself.
 IMAGE = "image"
+#: The usual kind of decoder.
+RECONSTRUCT = "decoder"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +51,8 @@ class Coder:
         return self.decoder.first(features)
 
     def settled(self, features: Tensor) -> Tensor:
-        """Without values that the layer cannot have."""
-        return features.clamp(0, 1) if self.decoder is None else features.clamp_min(0)
+        """Without values that the layer cannot have; in place."""
+        return features.clamp_(0, 1) if self.decoder is None else features.clamp_min_(0)
 
 
 class Coders:
@@ -62,26 +64,31 @@ class Coders:
 
     def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone
-        self._built: dict[str, Coder] = {IMAGE: Coder(IMAGE, backbone)}
+        self._built: dict[tuple[str, str], Coder] = {}
 
-    def get(self, layer: str) -> Coder:
+    def get(self, layer: str, kind: str = RECONSTRUCT) -> Coder:
         """The layer called so.
+
+        Args:
+            layer: Its name.
+            kind: What its decoder was trained for: what its file's name begins with.
 
         Raises:
             UsageError: There is no decoder for it.
             WeightsError: The decoder is damaged or does not fit.
         """
-        if layer not in self._built:
-            self._built[layer] = self._make(layer)
-        return self._built[layer]
+        if (layer, kind) not in self._built:
+            made = Coder(IMAGE, self.backbone) if layer == IMAGE else self._make(layer, kind)
+            self._built[layer, kind] = made
+        return self._built[layer, kind]
 
-    def _make(self, layer: str) -> Coder:
-        name = f"decoder-{layer}"
+    def _make(self, layer: str, kind: str) -> Coder:
+        name = f"{kind}-{layer}"
         have = shelf.names()
         if name not in have:
-            layers = [n.removeprefix("decoder-") for n in have if n.startswith("decoder-")]
+            layers = [n.removeprefix(f"{kind}-") for n in have if n.startswith(f"{kind}-")]
             hint = f"there are {', '.join([*layers, IMAGE])}"
-            raise UsageError(f"there is no decoder for {layer}", hint=hint)
+            raise UsageError(f"there is no {kind} for {layer}", hint=hint)
         decoder = networks.load(have[name], "decoder").network
         tap = self.backbone.table.get(layer)
         if not isinstance(decoder, Decoder) or tap is None or tap.reach is None:

@@ -92,10 +92,9 @@ class Affine:
 
     def __call__(self, features: Tensor) -> Tensor:
         """(1, C, H, W) to the same shape, dtype and device."""
-        made = torch.addmm(
-            self.shift.to(features)[:, None], self.matrix.to(features), features[0].flatten(1)
-        )
-        return made.view_as(features[0].contiguous())[None]
+        rows = features[0].permute(1, 2, 0)  # (H, W, C), as features are laid out
+        made = torch.addmm(self.shift.to(features), rows.flatten(0, 1), self.matrix.mT.to(features))
+        return made.view(rows.shape).permute(2, 0, 1)[None]
 
     @staticmethod
     def mean(maps: Sequence[Affine], shares: Sequence[float]) -> Affine:

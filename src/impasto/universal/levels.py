@@ -16,6 +16,9 @@ from impasto.universal.swap import swapped
 
 #: Size of pictures must be a multiple of this, the coarsest stride.
 GRID = 8
+#: Rows that are decoded at a time, where all features are there: fresh memory costs more than the
+#: rows that strips share.
+STRIP = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,20 +66,25 @@ def restyled(
     """
     height, width = picture.shape[-2:]
     grown = F.pad(picture, (0, -width % GRID, 0, -height % GRID), mode="replicate")
+    # Of a picture that is one tile, what was measured is what is changed.
+    seen_once = coder.encode(grown) if tile is None else None
     maps = [_padded(r.where, grown) for r in regions]
     if method == "swap":
-        change = _swapping(regions, maps, strength)
+        change = _swapping(regions, maps, strength, ridge)
     else:
-        own = _gaussians(grown, coder, maps, tile)
+        own = _gaussians(grown, coder, maps, tile, seen_once)
         carried = [
             _towards(method, photo, region, ridge).towards_identity(strength)
             for photo, region in zip(own, regions, strict=True)
         ]
         change = _carrying(carried, maps)
     made = torch.empty_like(grown)
-    for down, across in _tiles(grown, tile, coder.reach + coder.back):
+    for down, across in _parts(grown, tile, coder, strips=method != "swap"):
         seen = grown[..., down.first : down.last, across.first : across.last]
-        features = coder.encode(seen)
+        if seen_once is None:
+            features = coder.encode(seen)
+        else:
+            features = seen_once[..., down.first // coder.stride : down.last // coder.stride, :]
         decoded = coder.decode(coder.settled(change(features, down, across)))
         if strength < 1:
             decoded = decoded + (1 - strength) * (seen - coder.decode(features))
@@ -105,13 +113,15 @@ def _carrying(carried: Sequence[Affine], maps: Sequence[Tensor | None]) -> Chang
     return change
 
 
-def _swapping(regions: Sequence[Region], maps: Sequence[Tensor | None], strength: float) -> Change:
+def _swapping(
+    regions: Sequence[Region], maps: Sequence[Tensor | None], strength: float, ridge: float
+) -> Change:
     def change(features: Tensor, down: Span, across: Span) -> Tensor:
         made = []
         for region in regions:
             assert region.patches is not None
             target = max(region.targets, key=lambda t: t[1])[0]
-            new = swapped(features, region.patches(), target)
+            new = swapped(features, region.patches(), target, ridge)
             made.append(features.lerp(new, strength))
         return _composed(features, made, maps, down, across)
 
@@ -138,13 +148,17 @@ def _composed(
 
 
 def _gaussians(
-    picture: Tensor, coder: Coder, maps: Sequence[Tensor | None], tile: int | None
+    picture: Tensor,
+    coder: Coder,
+    maps: Sequence[Tensor | None],
+    tile: int | None,
+    whole: Tensor | None = None,
 ) -> list[Gaussian]:
-    """Of the whole picture's features in each region."""
+    """Of the picture's features in each region; ``whole``, if they are there already."""
     sums: list[Sums] = []
     for down, across in _tiles(picture, tile, coder.reach):
         seen = picture[..., down.first : down.last, across.first : across.last]
-        features = coder.encode(seen)
+        features = coder.encode(seen) if whole is None else whole
         rows = down.within(coder.stride, features.shape[-2])
         columns = across.within(coder.stride, features.shape[-1])
         features = features[..., rows, columns]
@@ -159,6 +173,17 @@ def _reduced(where: Tensor | None, down: Span, across: Span, stride: int) -> Ten
         return None
     part = where[..., down.start : down.stop, across.start : across.stop]
     return F.avg_pool2d(part, stride) if stride > 1 else part
+
+
+def _parts(
+    picture: Tensor, tile: int | None, coder: Coder, *, strips: bool
+) -> Iterator[tuple[Span, Span]]:
+    """Tiles with what encoder and decoder see; without them, strips with what the decoder sees."""
+    if tile is not None:
+        return _tiles(picture, tile, coder.reach + coder.back)
+    height, width = picture.shape[-2:]
+    whole = Span(0, width, 0, width)
+    return ((down, whole) for down in _spans(height, STRIP if strips else height, coder.back))
 
 
 def _tiles(picture: Tensor, tile: int | None, halo: int) -> Iterator[tuple[Span, Span]]:

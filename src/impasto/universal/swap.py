@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.universal.gaussian import Affine, Gaussian, power, transport
+from impasto.universal.gaussian import Affine, Gaussian, power, raised, transport
 
-#: Edge of a patch, in positions.
-PATCH = 3
+#: Edge of a patch, in positions, and how far it goes from its middle.
+PATCH, HALF = 3, 1
 #: Patches of the painting compared at a time, and the most there may be.
 AT_ONCE, MOST = 1024, 3072
 
@@ -20,7 +22,7 @@ def whitening(gaussian: Gaussian, cut: float = 1e-4) -> Affine:
     return Affine(matrix, -matrix @ gaussian.mean)
 
 
-def swapped(photo: Tensor, painting: Tensor, target: Gaussian) -> Tensor:
+def swapped(photo: Tensor, painting: Tensor, target: Gaussian, ridge: float = 0.0) -> Tensor:
     """The photo's features made of the painting's patches, with the statistics ``target``.
 
     Patches of 3 x 3 positions are compared by normalised correlation after both pictures were
@@ -31,42 +33,69 @@ def swapped(photo: Tensor, painting: Tensor, target: Gaussian) -> Tensor:
         photo: (1, C, H, W).
         painting: (1, C, H', W').
         target: Mean and covariance of the result.
+        ridge: See :func:`impasto.universal.gaussian.raised`: how little of what hardly varies
+            counts in the comparison.
 
     Returns:
         (1, C, H, W).
     """
-    own = whitening(Gaussian.of(photo))(photo)
-    theirs = whitening(Gaussian.of(painting))(painting)
-    size = (own.shape[-2], own.shape[-1])
-    chosen = _nearest(own, _patches(theirs))
-    grown = (size[0] + PATCH - 1, size[1] + PATCH - 1)
-    folded = F.fold(chosen, grown, PATCH) / F.fold(torch.ones_like(chosen), grown, PATCH)
-    half = PATCH // 2
-    mixed = folded[..., half : half + size[0], half : half + size[1]]
+    own = whitening(raised(Gaussian.of(photo), ridge))(photo)
+    theirs = whitening(raised(Gaussian.of(painting), ridge))(painting)
+    mixed = _averaged(theirs, _nearest(own, theirs))
     return transport(Gaussian.of(mixed), target)(mixed)
 
 
-def _patches(features: Tensor) -> Tensor:
-    """Patches (N, C, 3, 3), evenly thinned out where there are too many."""
-    half = PATCH // 2
-    grown = F.pad(features, (half,) * 4, mode="replicate")
-    found = F.unfold(grown, PATCH)[0].mT  # (N, 9 C)
-    if len(found) > MOST:
-        found = found[torch.linspace(0, len(found) - 1, MOST, device=found.device).long()]
-    return found.reshape(len(found), features.shape[1], PATCH, PATCH)
+def _centres(height: int, width: int, device: torch.device) -> Tensor:
+    """Which patches are compared, by row-major number: evenly thinned out where there are many."""
+    count = height * width
+    if count <= MOST:
+        return torch.arange(count, device=device)
+    return torch.linspace(0, count - 1, MOST, device=device).long()
 
 
-def _nearest(features: Tensor, patches: Tensor) -> Tensor:
-    """For every position the best patch, (1, 9 C, H W)."""
-    half = PATCH // 2
-    grown = F.pad(features, (half,) * 4, mode="replicate")
-    norms = patches.flatten(1).norm(dim=1).clamp_min(1e-6)
-    best = grown.new_full((features.shape[-2] * features.shape[-1],), -torch.inf)
-    index = torch.zeros_like(best, dtype=torch.long)
-    for start in range(0, len(patches), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        filters = patches[part] / norms[part, None, None, None]
-        value, place = F.conv2d(grown, filters)[0].flatten(1).max(0)
-        index = torch.where(value > best, place + start, index)
+def _nearest(photo: Tensor, painting: Tensor) -> Tensor:
+    """For every position of the photo's features the painting's best patch, by number, (H, W)."""
+    grown = F.pad(photo, (HALF,) * 4, mode="replicate")
+    rows = F.unfold(F.pad(painting, (HALF,) * 4, mode="replicate"), PATCH)[0].mT  # (N, 9 C)
+    height, width = painting.shape[-2:]
+    centres = _centres(height, width, photo.device)
+    best = grown.new_full(photo.shape[-2:], -torch.inf)
+    chosen = torch.zeros_like(best, dtype=torch.long)
+    for some in torch.split(centres, AT_ONCE):
+        filters = F.normalize(rows[some], dim=1, eps=1e-6)
+        filters = filters.view(-1, photo.shape[1], PATCH, PATCH)
+        value, place = F.conv2d(grown, filters)[0].max(0)
+        chosen = torch.where(value > best, some[place], chosen)
         best = torch.maximum(best, value)
-    return patches.flatten(1)[index].mT[None]
+    return chosen
+
+
+def _averaged(painting: Tensor, chosen: Tensor) -> Tensor:
+    """Patches of the painting laid where they were chosen, averaged where they overlap.
+
+    Args:
+        painting: (1, C, H', W').
+        chosen: Numbers of their centres, (H, W).
+
+    Returns:
+        (1, C, H, W).
+    """
+    height, width = painting.shape[-2:]
+    (tall, wide), rows = chosen.shape, painting[0].permute(1, 2, 0).flatten(0, 1)
+    total = rows.new_zeros(tall, wide, rows.shape[1])
+    count = rows.new_zeros(tall, wide, 1)
+    for down, across in itertools.product(range(-HALF, HALF + 1), repeat=2):
+        # What is seen at a position is what its neighbour's patch has on this side.
+        there = _shifted(tall, wide, down, across)
+        here = _shifted(tall, wide, -down, -across)
+        y = (chosen[here].div(width, rounding_mode="floor") + down).clamp(0, height - 1)
+        x = (chosen[here] % width + across).clamp(0, width - 1)
+        total[there] += rows[y * width + x]
+        count[there] += 1
+    return (total / count).permute(2, 0, 1)[None]
+
+
+def _shifted(height: int, width: int, down: int, across: int) -> tuple[slice, slice]:
+    """Rows and columns that have a neighbour at ``(-down, -across)``."""
+    rows = slice(max(0, down), min(height, height + down))
+    return rows, slice(max(0, across), min(width, width + across))

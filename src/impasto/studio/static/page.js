@@ -74,6 +74,12 @@ export class Page {
 
   refreshQuality() {
     const known = this.controls.get("recipe")?.row?.qualities;
+    const weight = this.controls.get("style_weight");
+    if (weight?.root) {
+      // A method of one pass has no weights.
+      weight.root.hidden = Boolean(this.controls.get("recipe")?.row?.instant);
+      if (weight.root.hidden) weight.set(undefined);
+    }
     for (const input of this.controls.get("quality")?.root.querySelectorAll("input") ?? []) {
       const off = Boolean(known && input.value && !known.includes(input.value));
       input.closest("label").hidden = off;
@@ -192,7 +198,7 @@ export class Page {
   async instant(spec) {
     const quick = this.house.instant;
     const own = this.house.recipes.find((r) => r.name === (spec.recipe ?? "impasto"));
-    if (this.form.verb !== "stylize" || !quick || own?.instant) return null;
+    if (this.form.verb !== "stylize" || !quick || own?.instant || spec.quality === "instant") return null;
     const { content, style, size, seed, alpha } = spec;
     const plain = Object.fromEntries(Object.entries({ content, style: style.slice(0, 1), size, seed, alpha }).filter(([, v]) => v !== undefined));
     return api.addJob("stylize", { ...plain, ...quick }).catch(() => null);

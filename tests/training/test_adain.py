@@ -1,0 +1,122 @@
+"""The decoder that learns to paint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from impasto import images, samples
+from impasto.errors import UsageError
+from impasto.training.adain import AdainTask, apart, moments, renormalised, scales
+from impasto.training.decoder import DecoderTask, task
+from impasto.training.group import Group
+from impasto.training.loop import Training
+from impasto.training.photos import Crops, Stream, find
+from impasto.training.run import make
+from impasto.training.task import Asked
+
+STYLES = tuple(images.load(samples.painting(n, (200, 240))) for n in ("nocturne", "woodblock"))
+SETTINGS = {"mode": "adain", "parts": "1", "layers": "image+relu1_1", "layer": "relu2_1"}
+
+
+def asked(**settings: str) -> Asked:
+    return Asked(STYLES, settings={**SETTINGS, "begin": "decoder-relu2_1", **settings})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("photos")
+    for name in ("harbour", "still_life"):
+        pixels = (samples.photo(name, (64, 80)) * 255).astype(np.uint8)
+        Image.fromarray(pixels).save(place / f"{name}.png")
+    return place
+
+
+def test_moments_by_numpy() -> None:
+    features = torch.randn(2, 5, 7, 6, generator=torch.Generator().manual_seed(0)) * 3 + 1
+    mean, deviation = moments(features)
+    rows = features.double().numpy().reshape(2, 5, -1)
+    np.testing.assert_allclose(mean, rows.mean(2), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(deviation, np.sqrt(rows.var(2) + 1e-5), rtol=1e-5)
+
+
+def test_features_get_the_moments() -> None:
+    draw = torch.Generator().manual_seed(1)
+    features = torch.randn(2, 4, 8, 8, generator=draw)
+    features[:, 3] = 2.0  # nothing there to stretch
+    wanted = torch.randn(2, 4, generator=draw), torch.rand(2, 4, generator=draw) + 0.5
+    made = renormalised(features, wanted)
+    have = moments(made)
+    torch.testing.assert_close(have[0], wanted[0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(have[1][:, :3], wanted[1][:, :3], rtol=1e-3, atol=1e-3)
+    assert float(apart(have, have, torch.ones(4))) == 0
+
+
+def test_every_channel_counts_alike() -> None:
+    mean, deviation = torch.rand(6, 3) + 1, torch.rand(6, 3) + 1
+    large = torch.tensor([1.0, 10.0, 0.001])
+    wanted = mean * large, deviation * large
+    scale = scales(wanted)
+    np.testing.assert_allclose(
+        scale[:2], (wanted[0] ** 2 + wanted[1] ** 2).mean(0).sqrt()[:2], rtol=1e-5
+    )
+    one, other = (
+        float(apart((wanted[0] * f, wanted[1] * f), wanted, scale))
+        for f in (torch.tensor([2.0, 1, 1]), torch.tensor([1.0, 2, 1]))
+    )
+    assert one == pytest.approx(1 / 3, rel=1e-3)
+    assert other == pytest.approx(1 / 3, rel=1e-3)
+    dead = scales((torch.zeros(2, 3), torch.tensor([[0.0, 1, 1]] * 2)))
+    assert float(dead.min()) > 0
+
+
+def test_it_begins_as_the_one_that_reconstructs() -> None:
+    made = AdainTask(asked())
+    made.prepare(None)
+    from impasto import networks
+    from impasto.networks import shelf
+
+    theirs = networks.load(shelf.locate("decoder-relu2_1"), "decoder").network
+    features = torch.rand(1, 128, 8, 9)
+    # Enlarged smoothly and with one block more, which is the identity still.
+    torch.testing.assert_close(
+        made.decoder.first(features), theirs.first(features), atol=0.2, rtol=0
+    )
+    assert not list(made.decoder.corrections)
+
+
+def test_it_learns_to_paint(folder: Path) -> None:
+    made = AdainTask(asked())
+    plan = replace(made.plan, steps=20, batch=2, crops=Crops(48, (1.0, 1.2)), lr=2e-3, warmup=2)
+    run = Training(made, plan, Stream(find([str(folder)], 58), plan.crops, 0), Group())
+    run.begin()
+    held = [torch.from_numpy(samples.photo("harbour", (64, 64))).permute(2, 0, 1)[None]] * 2
+    before = made.validate(held)
+    assert all(set(taken.terms) == {"content", "style"} for taken in run.steps())
+    assert made.validate(held)["style_held"] < 0.8 * before["style_held"]
+    figures = made.validate(held)
+    assert figures["loss"] == pytest.approx(figures["content_held"] + figures["style_held"])
+    assert made.preview(held).shape == (1, 3, 4 * 64, 128)
+
+
+def test_which_painting_is_a_function_of_the_step() -> None:
+    made, batch = AdainTask(asked()), torch.rand(2, 3, 32, 32)
+    made.prepare(None)
+    one, again, other = (made.objective(batch, step)["style"] for step in (3, 3, 4))
+    one, again, other = (v.detach() for v in (one, again, other))
+    assert float(one) == float(again) != float(other)
+
+
+def test_what_makes_no_sense() -> None:
+    assert isinstance(task(Asked()), DecoderTask)
+    with pytest.raises(UsageError, match="no mode 'wct'"):
+        make("decoder", Asked(settings={"mode": "wct"}))
+    with pytest.raises(UsageError, match="needs paintings"):
+        make("decoder", Asked(settings={"mode": "adain"}))
+    with pytest.raises(UsageError, match="no setting 'style'"):
+        make("decoder", Asked(settings={"style": "3"}))
