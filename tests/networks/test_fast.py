@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -76,9 +77,11 @@ def test_strips_change_nothing(network: FastNet, size: tuple[int, int], strip: i
     assert torch.allclose(paint(network, image, shares, strip), whole, atol=2e-6)
 
 
-def test_a_multiple_of_four_is_not_padded(network: FastNet) -> None:
-    image = picture(16, 24)
-    assert torch.equal(paint(network, image), network(image))
+def test_what_is_painted_is_the_mirrored_picture(network: FastNet) -> None:
+    image = picture(22, 40)
+    wide = np.pad(image.numpy(), ((0, 0), (0, 0), (16, 18), (16, 16)), mode="reflect")
+    expected = network(torch.from_numpy(wide))[..., 16:38, 16:56]
+    assert torch.equal(paint(network, image), expected)
 
 
 def test_strips_are_multiples_of_four(network: FastNet) -> None:

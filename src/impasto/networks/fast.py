@@ -23,6 +23,8 @@ from impasto.networks.model import NETWORKS, numbers
 DEFAULTS = {"width": 64, "blocks": 5, "half": 24, "full": 8, "styles": 1}
 #: Pixels that are folded into channels, per axis.
 FOLD = 4
+#: Pixels on each side that are painted and cut off.
+MARGIN = 16
 #: Added to variances before the root (Ulyanov et al. 2016).
 EPS = 1e-5
 #: Slope of the way past the network, at mid grey: the logit's, 4, softened.
@@ -170,7 +172,8 @@ NETWORKS.add("fast", FastNet.of)
 def paint(network: PhotoNet, image: Tensor, shares: Tensor | None = None, strip: int = 0) -> Tensor:
     """The picture that ``network`` makes of ``image``, of any size.
 
-    The sides are extended to multiples of 4 by repeating the border, and cut again. With
+    The picture is mirrored outwards by :data:`MARGIN` and by what makes its sides multiples of 4,
+    and cut again: networks leave marks along the border of what they are shown. With
     ``strip`` the layers at half and full size work on strips of rows, so that memory at the peak
     is that of the layers at a quarter of the size, some 60 bytes per pixel. The statistics of
     normalisation are those of the whole picture, gathered strip by strip in a pass of their own:
@@ -187,8 +190,7 @@ def paint(network: PhotoNet, image: Tensor, shares: Tensor | None = None, strip:
         UsageError: ``strip`` is not a multiple of 4.
     """
     height, width = image.shape[-2:]
-    down, right = max(-height % FOLD, 2 * FOLD - height), max(-width % FOLD, 2 * FOLD - width)
-    padded = F.pad(image, (0, right, 0, down), mode="replicate") if down or right else image
+    padded = _framed(image)
     shares = network.shares(padded, shares)
     made: Tensor
     if not isinstance(network, FastNet) or not strip or strip >= padded.shape[-2]:
@@ -197,7 +199,26 @@ def paint(network: PhotoNet, image: Tensor, shares: Tensor | None = None, strip:
         raise UsageError(f"strips of {strip} rows", hint="take a multiple of 4")
     else:
         made = _by_strips(network, padded, shares, strip)
-    return made[..., :height, :width].contiguous()
+    top, left = _margins(height)[0], _margins(width)[0]
+    return made[..., top : top + height, left : left + width].contiguous()
+
+
+def _margins(length: int) -> tuple[int, int]:
+    """Pixels before and after: the margin, then a multiple of 4, of 8 at least."""
+    before = min(MARGIN, length - 1)
+    whole = max(2 * FOLD, -(-(length + 2 * before) // FOLD) * FOLD)
+    return before, whole - length - before
+
+
+def _framed(image: Tensor) -> Tensor:
+    """``image`` mirrored outwards by its margins, as often as it takes."""
+    for axis in (-2, -1):
+        length, (before, after) = image.shape[axis], _margins(image.shape[axis])
+        at = torch.arange(-before, length + after, device=image.device)
+        at = at.remainder(period := max(1, 2 * (length - 1)))
+        at = torch.minimum(at, period - at) if length > 1 else at * 0
+        image = image.index_select(axis, at)
+    return image.contiguous(memory_format=torch.channels_last)
 
 
 def _by_strips(network: FastNet, image: Tensor, shares: Tensor, strip: int) -> Tensor:
