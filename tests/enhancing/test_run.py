@@ -44,7 +44,7 @@ def tensor(image: np.ndarray) -> torch.Tensor:
 
 
 def close(array: np.ndarray, want: torch.Tensor) -> bool:
-    return bool(np.abs(array - want[0].permute(1, 2, 0).numpy()).max() < 1e-5)
+    return bool(np.abs(array - want[0].permute(1, 2, 0).numpy()).max() < 5e-5)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_alpha_blends_with_bicubic_interpolation(here: Path) -> None:
 def test_tiles_are_the_whole(here: Path) -> None:
     image = photo(50, 70)
     whole = impasto.enhance(image, tile="off").array
-    assert np.abs(impasto.enhance(image, tile="16").array - whole).max() < 1e-5
+    assert np.abs(impasto.enhance(image, tile="16").array - whole).max() < 5e-5
 
 
 def test_large_pictures_go_by_tiles_by_themselves(
@@ -118,7 +118,7 @@ def test_large_pictures_go_by_tiles_by_themselves(
         return forward(self, part)
 
     monkeypatch.setattr(Enhancer, "forward", spy)
-    assert np.abs(impasto.enhance(image).array - whole).max() < 1e-5
+    assert np.abs(impasto.enhance(image).array - whole).max() < 5e-5
     assert max(widest) <= EDGE // 2 + 2 * network(2).reach() < image.shape[1]
 
 
