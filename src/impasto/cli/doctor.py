@@ -21,6 +21,8 @@ EXTRAS = {
     "formats": ("scipy", "h5py", "pi_heif"),
     "examples": ("skimage",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "tensorboard": ("tensorboard",),
+    "tensorboard": ("tensorboard",),
     "studio": ("fastapi", "uvicorn"),
 }
 PACKAGES = ("torch", "numpy", "Pillow", "safetensors", "pydantic", "cyclopts", "rich")
