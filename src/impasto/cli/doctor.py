@@ -22,7 +22,6 @@ EXTRAS = {
     "examples": ("skimage",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "tensorboard": ("tensorboard",),
-    "tensorboard": ("tensorboard",),
     "studio": ("fastapi", "uvicorn"),
 }
 PACKAGES = ("torch", "numpy", "Pillow", "safetensors", "pydantic", "cyclopts", "rich")
