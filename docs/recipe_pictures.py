@@ -66,8 +66,8 @@ SEEN: dict[str, str] = {
     "content layers are shallow, as in S2.",
     "tf-tutorial": "swirls and clear colours, strong contrast; small things lose their drawing, "
     "since content is kept at relu5_2 only.",
-    "survey": "short strokes in the painting's colours, somewhat paler and rougher than from the "
-    "photo.",
+    "survey": "short, rough strokes in the painting's colours over a sharp drawing of the photo; "
+    "pale where the painting is dark.",
     "lbfgs-hooks": "the photo with fine swirls in sky and water and bright rings where something "
     "is round; its colours stay, for only one deep layer counts.",
     "lbfgs-hooks-meant": "brush strokes in sky and water over a photo that is otherwise left in "
@@ -77,13 +77,16 @@ SEEN: dict[str, str] = {
     "gatys2016-notebook": "large strokes and the painting's colours, the photo's drawing kept.",
     "neural-style": "the painting's palette and flowing strokes, one or two large lights, all "
     "drawing kept; a trace of a grid along the frame.",
-    "li-wand2016": "whole passages of the painting (its swirls, its stars, its hills), laid where "
-    "the photo has something like them; the photo is only hinted at.",
-    "controlling2017": "as the notebook of 2016, with larger shapes from the coarse size.",
+    "li-wand2016": "passages of the painting (swirls, hills, the Scream's sea) laid where the photo "
+    "has something like them, over a photo that stays readable; paler than the painting.",
+    "controlling2017": "the fullest palette and the largest shapes, a whole moon; thin things "
+    "(cables, windows) are lost, and the left border of the Golden Gate is ragged.",
     "risser2017": "the painting's strokes in sky and water, the photo's drawing sharp and its "
     "colours mostly kept; single black or white dots along the picture's edge.",
-    "strotss2019": "",
-    "crowson2021": "rich, close strokes and the painting's lights; of the photo its large parts.",
+    "strotss2019": "the painting as if it had been painted here: its sky, light and brushwork, forms "
+    "translated rather than traced; details go with them, and Cornell's tower is soft.",
+    "crowson2021": "rich, close strokes and the painting's lights; of the photo the large parts "
+    "stay, roofs and half a bridge dissolve.",
     "swd": "fine, close strokes and deep colours; the photo's drawing sharp.",
 }
 

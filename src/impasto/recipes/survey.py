@@ -29,7 +29,7 @@ SURVEY = Recipe(
     ),
     stand_in=StandIn(
         terms=(
-            content("relative", 2.0, "relu3_3"),
+            content("relative", 8.0, "relu3_3"),
             gram("2chw", "relative", 20.0, shares=FROM_NOISE),
             tv(15.0),
         ),
