@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from pathlib import Path
 
@@ -84,6 +85,18 @@ def test_a_listener_that_comes_back_misses_nothing(studio: Studio, painted):
     for odd in ("0", "-5", "abc", "9" * 30, "1.5"):
         with studio.client.stream("GET", path, headers={"last-event-id": odd}) as response:
             assert next(events(response))[1] in ("snapshot", "state")
+
+
+def test_asked_too_late_for_a_preview_one_gets_the_result(studio: Studio, painted):
+    job = studio.wait(painted["job"]["id"], "done")
+    path = f"/api/jobs/{job['id']}/preview"
+    for _ in range(50):  # the folder is tidied up a moment after the end
+        late = studio.client.get(path, follow_redirects=False)
+        if late.status_code == 307:
+            break
+        time.sleep(0.1)
+    assert late.headers["location"] == f"/api/pictures/{job['result']}?size=view"
+    assert studio.client.get(path, follow_redirects=True).status_code == 200
 
 
 def test_stopping_keeps_the_picture_and_going_on_ends_it(studio: Studio, photo, painting):

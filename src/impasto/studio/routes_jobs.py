@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
 from pydantic import ConfigDict, Field
 
 from impasto.errors import UsageError
@@ -160,15 +160,22 @@ def losses(house: TheHouse, job_id: JobId) -> list[dict[str, float]]:
 @router.get(
     "/{job_id}/preview",
     response_class=FileResponse,
-    responses=only(404) | {200: {"content": {"image/webp": {}}, "description": "The picture."}},
+    responses=only(404)
+    | {
+        200: {"content": {"image/webp": {}}, "description": "The picture."},
+        307: {"description": "The job is over: to its result."},
+    },
 )
 def preview(house: TheHouse, job_id: JobId) -> Response:
-    """The picture so far."""
+    """The picture so far; of a job that is over, which has no preview any more, its result."""
     found(house, job_id)
     try:
         data = (house.vault.job(str(job_id)) / worker.PREVIEW).read_bytes()
     except OSError:
-        raise Refused(404, "there is no preview yet") from None
+        result = found(house, job_id).result  # asked for after the file was gone
+        if result is None:
+            raise Refused(404, "there is no preview yet") from None
+        return RedirectResponse(f"/api/pictures/{result}?size=view")
     return Response(data, media_type="image/webp")
 
 
