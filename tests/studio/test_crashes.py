@@ -157,7 +157,10 @@ def test_a_job_that_always_ends_its_process_fails(own: Studio):
 def test_a_damaged_checkpoint_costs_no_job(own: Studio, tmp_path):
     job = painted(own, iterations=60)
     own.until_step(job, 10)
+    workers = children(own)
     own.kill()
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        time.sleep(0.05)  # one that is still writing would mend what is damaged here
     path = outputs.checkpoint_path(str(own.root / "jobs" / job / OUTPUT))
     path.write_bytes(b"damaged")
     own.start()
