@@ -77,13 +77,13 @@ SEEN: dict[str, str] = {
     "gatys2016-notebook": "large strokes and the painting's colours, the photo's drawing kept.",
     "neural-style": "the painting's palette and flowing strokes, one or two large lights, all "
     "drawing kept; a trace of a grid along the frame.",
-    "li-wand2016": "passages of the painting (swirls, hills, the Scream's sea) laid where the photo "
-    "has something like them, over a photo that stays readable; paler than the painting.",
+    "li-wand2016": "passages of the painting (swirls, hills, the Scream's sea) where the photo has "
+    "something like them, over a photo that stays readable; paler than the painting.",
     "controlling2017": "the fullest palette and the largest shapes, a whole moon; thin things "
     "(cables, windows) are lost, and the left border of the Golden Gate is ragged.",
     "risser2017": "the painting's strokes in sky and water, the photo's drawing sharp and its "
     "colours mostly kept; single black or white dots along the picture's edge.",
-    "strotss2019": "the painting as if it had been painted here: its sky, light and brushwork, forms "
+    "strotss2019": "the painting as if it had been painted here: its sky, light and brush, forms "
     "translated rather than traced; details go with them, and Cornell's tower is soft.",
     "crowson2021": "rich, close strokes and the painting's lights; of the photo the large parts "
     "stay, roofs and half a bridge dissolve.",
