@@ -48,7 +48,7 @@ export class Work {
   follow(first, job) {
     return api.listen(first.id, (kind, data) => {
       if (kind !== "state" && kind !== "snapshot") return;
-      if (data.result && this.job?.id === job.id && !this.state.preview) {
+      if (data.result && this.job?.id === job.id && api.isOpen(this.job) && !this.state.preview) {
         const photo = this.photo();
         this.viewer.show({ left: photo, right: api.full(data.result), subject: job.id, note: t("instant") });
       }
