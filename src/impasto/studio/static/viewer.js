@@ -13,6 +13,8 @@ export class Viewer {
     this.scale = 1;
     this.x = this.y = 0;
     this.part = 50;
+    // Pictures come in the order in which they load; one asked for before what is shown is late.
+    this.asked = this.shown = 0;
     this.pointers = new Map();
     this.left = this.right = null;
     this.labels = ["", ""];
@@ -22,6 +24,7 @@ export class Viewer {
 
   // Nothing but words.
   blank(...children) {
+    this.shown = this.asked += 1;
     this.left = this.right = null;
     this.frame = null;
     this.signature = "";
@@ -30,9 +33,11 @@ export class Viewer {
 
   // Show `right`, and `left` beside or under it. A new subject is fitted; a new preview is not.
   async show({ left = null, right, labels = [t("before"), t("after")], mode = null, subject = right, note = "" }) {
+    const turn = (this.asked += 1);
     const picture = await load(right);
     const other = left ? await load(left) : null;
-    if (!picture) return;
+    if (!picture || turn < this.shown) return;
+    this.shown = turn;
     const signature = `${subject} ${left}`;
     const fresh = signature !== this.signature || !this.frame;
     this.signature = signature;
