@@ -159,8 +159,10 @@ def test_a_damaged_checkpoint_costs_no_job(own: Studio, tmp_path):
     own.until_step(job, 10)
     workers = children(own)
     own.kill()
-    while any(Path(f"/proc/{pid}").exists() for pid in workers):
-        time.sleep(0.05)  # one that is still writing would mend what is damaged here
+    for _ in range(200):  # one that is still writing would mend what is damaged here
+        if not any(Path(f"/proc/{pid}/exe").exists() for pid in workers):
+            break
+        time.sleep(0.05)
     path = outputs.checkpoint_path(str(own.root / "jobs" / job / OUTPUT))
     path.write_bytes(b"damaged")
     own.start()
