@@ -30,7 +30,12 @@ class Child:
         module: What it runs, such as ``impasto.studio.worker``.
         folder: Where it starts.
         about: What it has to know before anything else.
+
+    Attributes:
+        ready: Whether it has said that it can begin; whoever listens to it sets this.
     """
+
+    ready = False
 
     def __init__(self, module: str, folder: Path, about: Mapping[str, Any]) -> None:
         source = str(Path(impasto.__file__).resolve().parents[1])

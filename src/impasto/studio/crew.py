@@ -34,6 +34,8 @@ JOBS_PER_WORKER, IDLE_BYTES = 1000, 3_000_000_000
 #: Of the ids of results, which follow from their job and content.
 _RESULTS = uuid.UUID("5f5e1a0c-2b0a-4c55-9f0e-6d0f4a9b7c11")
 _LISTEN = 0.5
+#: Processes in a row that may end before they are ready to work.
+_STILLBORN = 10
 #: In the folder of a job: folders of pictures.
 FOLDERS = "folders"
 
@@ -65,6 +67,7 @@ class Crew:
         self._bell = threading.Condition()
         self._runs: dict[str, _Run] = {}
         self._closing = False
+        self._stillborn = 0
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -281,6 +284,7 @@ class Crew:
         if time.monotonic() > run.deadline:
             self._look_after(run)
         if kind == "ready":
+            run.child.ready, self._stillborn = True, 0
             return
         if kind == "steps":
             run.progressed = True
@@ -310,14 +314,18 @@ class Crew:
             self._store.finish(job.id, [], {"state": "cancelled", "wanted": "", **_over()})
             self._tell_end(job.id)
             return
-        crashes = 1 if run.progressed else job.crashes + 1
+        crashes = job.crashes
+        if run.child.ready:
+            crashes = 1 if run.progressed else crashes + 1
+        else:  # that cannot have been this job's fault
+            self._stillborn += 1
         if crashes >= self._settings.limits.crashes:
-            error = {
-                "type": "ResourceError",
-                "message": f"the process of this job ended {crashes} times without progress",
-                "hint": "it may need more memory than there is; a smaller size needs less",
-            }
-            self._fail(job, error)
+            what = f"the process of this job ended {crashes} times without progress"
+            self._fail(job, _lost(what, "it may need more memory than there is; a smaller size needs less"))
+            return
+        if self._stillborn >= _STILLBORN:
+            what = f"{self._stillborn} processes in a row ended before they could begin"
+            self._fail(job, _lost(what, "the studio's terminal may say why"))
             return
         self._store.update(job.id, state="queued", crashes=crashes)
         self._tell_state(self._store.job(job.id) or job)
@@ -427,6 +435,10 @@ class Crew:
         job = self._store.job(job_id)
         if job is not None:
             self._tell_state(job)
+
+
+def _lost(message: str, hint: str) -> dict[str, Any]:
+    return {"type": "ResourceError", "message": message, "hint": hint}
 
 
 def _halted(job: JobRow, outcome: dict[str, Any]) -> str:
