@@ -204,7 +204,9 @@ class _Convolution(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         """The gradient with respect to ``x``."""
-        mask = ctx.saved_tensors[0] if ctx.saved_tensors else None
+        # Asked for once: under activation checkpointing, asking makes them.
+        saved = ctx.saved_tensors
+        mask = saved[0] if saved else None
         packed = ctx.filters.packed(ctx.lib, turned=True, quiet=ctx.quiet)
         pull = run(ctx.lib, slope, packed, 2 - ctx.pad, mask=mask)
         return pull, None, None, None, None, None
