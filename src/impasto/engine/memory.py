@@ -118,21 +118,30 @@ def estimate(backbone: Backbone, layers: Iterable[str], optimiser: Optimiser, pi
 
 
 def estimate_recomputed(
-    backbone: Backbone, layers: Iterable[str], optimiser: Optimiser, pixels: int
+    backbone: Backbone,
+    layers: Iterable[str],
+    optimiser: Optimiser,
+    pixels: int,
+    *,
+    whole: Iterable[str] = (),
 ) -> float:
     """As :func:`estimate`, with activation checkpointing.
 
-    Kept are the layers that losses look at, with their gradients, and the maps at the borders; on
-    the way back there are the activations of one stretch more, and the gradient of the widest.
+    Kept are the maps at the borders and the layers that are wanted whole, with what losses make of
+    them; on the way back there are the activations of one stretch more.
+
+    Args:
+        backbone: The network.
+        layers: Those of all terms.
+        optimiser: How pixels are moved.
+        pixels: Of the picture.
+        whole: Layers of losses that are no sums over positions.
     """
-    names = [n for n in layers if n != IMAGE]
-    parts = stretches(backbone, names)
-    kept = _bytes_of(backbone, {*names, *(p.border for p in parts)}) + COPIES * _bytes_of(
-        backbone, names
-    )
+    parts = stretches(backbone, [n for n in layers if n != IMAGE])
+    kept = _bytes_of(backbone, [p.border for p in parts])
+    kept += (1 + COPIES) * _bytes_of(backbone, whole)
     peak = max(_stretch_bytes(backbone, part) for part in parts)
-    per_pixel = kept + peak + optimiser_bytes(optimiser) + PICTURES * PLANE
-    return BASE + per_pixel * pixels
+    return BASE + (kept + peak + optimiser_bytes(optimiser) + PICTURES * PLANE) * pixels
 
 
 def _stretch_bytes(backbone: Backbone, part: Stretch) -> float:
@@ -140,7 +149,8 @@ def _stretch_bytes(backbone: Backbone, part: Stretch) -> float:
     if not part.ends:
         return 0.0
     held, order = _held_behind(backbone, part.after, part.ends)
-    return held + 2 * _gradient_bytes(backbone, order)
+    copies = COPIES * _bytes_of(backbone, part.layers) + _lifted(backbone, part.ends)
+    return held + 2 * _gradient_bytes(backbone, order) + copies
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from impasto.backbones import Backbone
 from impasto.errors import UsageError
 from impasto.images.resize import resize_map
 from impasto.losses import Critic, JointLoss, Loss, Target
@@ -201,7 +202,7 @@ class Objective:
     critics have learnt is state (:meth:`state`); draws can be repeated from the step's number.
 
     Args:
-        backbone: Whose features are compared; or what sees as one does.
+        backbone: Whose features are compared.
         goals: What is wanted of them.
         normalize_gradients: Bring the gradient of each goal at each of its layers to an L1 norm
             that is the goal's weight there. Values are not changed, so a gradient then is not
@@ -211,7 +212,7 @@ class Objective:
     """
 
     def __init__(
-        self, backbone: Eyes, goals: Sequence[Goal], *, normalize_gradients: bool = False
+        self, backbone: Backbone, goals: Sequence[Goal], *, normalize_gradients: bool = False
     ) -> None:
         self.backbone = backbone
         self.normalize_gradients = normalize_gradients

@@ -1,8 +1,8 @@
 """Activation checkpointing: few activations are kept, the others are computed again.
 
-The network is divided where it becomes coarser. The forward pass keeps what was asked for and the
-maps at these borders; the backward pass runs each stretch again, the deepest first, and holds the
-activations of one stretch at a time. The gradient is that of one pass.
+The network is divided where it becomes coarser. The forward pass keeps the maps at these borders,
+and the layers that losses need whole; the backward pass runs each stretch again, the deepest first,
+and holds the activations of one stretch at a time. The gradient is that of one pass.
 
 Source: Chen, Xu, Zhang & Guestrin 2016, *Training deep nets with sublinear memory cost*, with the
 network's own borders as the places that are kept.
@@ -10,7 +10,7 @@ network's own borders as the places that are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -19,6 +19,9 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from impasto.backbones import Backbone
+from impasto.engine.objective import IMAGE, Goal
+from impasto.engine.summed import SummedObjective
+from impasto.losses import Target
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,12 @@ class Stretch:
         last = () if self.border is None else (self.border,)
         return tuple(dict.fromkeys((*self.layers, *last)))
 
+    def taps(self, backbone: Backbone, x: Tensor) -> dict[str, Tensor]:
+        """The :attr:`ends`, of the picture or the border ``x`` where the stretch begins."""
+        if self.after is None:
+            return backbone.taps(x, self.ends)
+        return backbone.taps_after(self.after, x, self.ends)
+
 
 def stretches(backbone: Backbone, layers: Iterable[str]) -> tuple[Stretch, ...]:
     """The network down to the deepest of ``layers``, divided at its borders."""
@@ -57,40 +66,57 @@ def stretches(backbone: Backbone, layers: Iterable[str]) -> tuple[Stretch, ...]:
     return tuple(found)
 
 
-class Recomputed:
-    """Sees what a backbone sees, keeping few activations for the backward pass.
+class RecomputedObjective(SummedObjective):
+    """As :class:`Objective`, with few activations kept for the way back.
+
+    Sums over positions are taken within the stretches, so a layer is kept only for losses that
+    need it whole.
 
     Args:
-        backbone: The network.
+        backbone: Whose features are compared.
+        goals: What is wanted of them.
+        normalize_gradients: See :class:`Objective`.
     """
 
-    def __init__(self, backbone: Backbone) -> None:
-        self.backbone = backbone
+    def __init__(
+        self, backbone: Backbone, goals: Sequence[Goal], *, normalize_gradients: bool = False
+    ) -> None:
+        super().__init__(backbone, goals, normalize_gradients=normalize_gradients)
+        self._resolved = {n: backbone.resolve(n) for n in self.layers if n != IMAGE}
+        self.stretches = stretches(backbone, self._resolved)
 
-    def min_size(self, layers: Iterable[str]) -> int:
-        """As the backbone's."""
-        return self.backbone.min_size(layers)
+    def sums(self, image: Tensor) -> tuple[list[Target], dict[str, Tensor]]:
+        """See :meth:`SummedObjective.sums`."""
+        self.backbone.check_size(image, self._resolved)
+        sums = {i: p.sums(image) for i, p in enumerate(self.parts) if p.layer == IMAGE}
+        maps: dict[str, Tensor] = {}
+        x = image
+        for stretch in self.stretches:
+            made, found, x = self._run(stretch, x)
+            sums |= made
+            maps |= found
+        return [sums[i] for i in range(len(self.parts))], maps
 
-    def taps(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """As the backbone's."""
-        names = {layer: self.backbone.resolve(layer) for layer in layers}
-        self.backbone.check_size(x, names.values())
-        found: dict[str, Tensor] = {}
-        for stretch in stretches(self.backbone, names.values()):
-            made = self._run(stretch, x)
-            found |= {n: made[n] for n in stretch.layers}
-            x = made[stretch.border] if stretch.border is not None else x
-        return {layer: found[name] for layer, name in names.items()}
+    def _run(
+        self, stretch: Stretch, x: Tensor
+    ) -> tuple[dict[int, Target], dict[str, Tensor], Tensor]:
+        """Of a stretch that begins at ``x``: sums by part, layers that stay whole, its end.
 
-    def _run(self, stretch: Stretch, x: Tensor) -> dict[str, Tensor]:
-        """The stretch's ends. The last stretch keeps all: the way back begins there."""
+        The last stretch keeps all: the way back begins there.
+        """
+        mine = {n: r for n, r in self._resolved.items() if r in stretch.layers}
 
-        def run(seen: Tensor) -> dict[str, Tensor]:
-            if stretch.after is None:
-                return self.backbone.taps(seen, stretch.ends)
-            return self.backbone.taps_after(stretch.after, seen, stretch.ends)
+        def run(seen: Tensor) -> tuple[dict[int, Target], dict[str, Tensor], Tensor]:
+            taps = stretch.taps(self.backbone, seen)
+            sums = {
+                i: p.sums(taps[mine[p.layer]]) for i, p in enumerate(self.parts) if p.layer in mine
+            }
+            end = seen if stretch.border is None else taps[stretch.border]
+            return sums, {n: taps[mine[n]] for n in self.whole if n in mine}, end
 
         if stretch.border is None or not torch.is_grad_enabled():
             return run(x)
-        made: dict[str, Tensor] = checkpoint(run, x, use_reentrant=False, preserve_rng_state=False)
+        made: tuple[dict[int, Target], dict[str, Tensor], Tensor] = checkpoint(
+            run, x, use_reentrant=False, preserve_rng_state=False
+        )
         return made

@@ -14,7 +14,7 @@ from impasto.backbones import Backbone
 from impasto.engine import memory
 from impasto.engine.objective import IMAGE, Goal, Objective
 from impasto.engine.optimise import Optimiser
-from impasto.engine.recompute import Recomputed
+from impasto.engine.recompute import RecomputedObjective
 from impasto.engine.store import IN_MEMORY, LARGE, VARIABLE, Store, scratch_folder
 from impasto.engine.tiled import TiledEyes, TiledObjective, Tiles
 from impasto.engine.tiles import sections
@@ -107,7 +107,9 @@ class Needs:
         """Bytes with activation checkpointing."""
         height, width = self._at(longest)
         optimiser = memory.bounded(self.optimiser, height * width)
-        return memory.estimate_recomputed(self.backbone, self.layers, optimiser, height * width)
+        return memory.estimate_recomputed(
+            self.backbone, self.layers, optimiser, height * width, whole=self.wholes
+        )
 
     def tiled(self, tile: int, longest: int | None = None) -> memory.Need:
         """Likewise in tiles of ``tile`` px."""
@@ -184,8 +186,8 @@ def objective(
     """The objective, in one pass, in tiles or with activation checkpointing."""
     if isinstance(way, Tiles):
         return TiledObjective(backbone, goals, way, normalize_gradients=normalize_gradients)
-    eyes = backbone if way is None else Recomputed(backbone)
-    return Objective(eyes, goals, normalize_gradients=normalize_gradients)
+    kind = Objective if way is None else RecomputedObjective
+    return kind(backbone, goals, normalize_gradients=normalize_gradients)
 
 
 def eyes(backbone: Backbone, way: Way) -> Backbone | TiledEyes:
