@@ -159,6 +159,11 @@ class Backbone(nn.Module, ABC):
         """Layers after which a walk can begin, shallow to deep: one for each stride from 2 on."""
         return ()
 
+    def filter_bytes(self, layers: Iterable[str]) -> int:
+        """Bytes of the filters down to the deepest of ``layers`` in the form of our kernels."""
+        del layers
+        return 0
+
     def freeze(self) -> Backbone:
         """Evaluation mode, no gradients to the weights; returns self."""
         return self.requires_grad_(False).eval()

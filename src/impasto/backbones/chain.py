@@ -379,6 +379,22 @@ class Chain(Backbone):
                 stride = tap.stride
                 yield stage.name
 
+    def filter_bytes(self, layers: Iterable[str]) -> int:
+        """See :meth:`Backbone.filter_bytes`."""
+        place = {name: i for i, name in enumerate(self.table)}
+        deepest, before = max((place[n] for n in layers), default=-1), -1
+        total = 0
+        for stage in cast("Iterable[Stage]", self.stages):
+            if before >= deepest:
+                break
+            before = place[stage.name]
+            total += sum(
+                m.filters.room
+                for m in stage.modules()
+                if isinstance(m, Conv) and m.groups == m.window.stride == 1
+            )
+        return total
+
     def _behind(self, name: str | None) -> Iterator[Stage]:
         """The stages that follow the one called ``name``; all of them without one."""
         stages = iter(cast("Iterable[Stage]", self.stages))
@@ -406,8 +422,9 @@ class Chain(Backbone):
             op = getattr(stage, "op", None)
             if isinstance(op, Conv) and op.groups == 1:
                 silent, bounds = silent_outputs(op.weight, op.bias, *bounds)
-                op.filters.silent_inputs, op.filters.silent_outputs = before, silent
-                before = silent
+                some = silent if bool(silent.any()) else None
+                op.filters.silent_inputs, op.filters.silent_outputs = before, some
+                before = some
             elif not isinstance(stage, Relu) and not isinstance(op, Pool):
                 break
         return low - RANGE_SLACK, high + RANGE_SLACK

@@ -212,7 +212,7 @@ class Dreaming:
         rate = Optimiser("sgd")
         need = memory.estimate(self.backbone, self.layers, rate, pixels)
         if self.spec.tile == "off" or free is None or need <= memory.SHARE * free:
-            memory.check_fits(need, free, pixels, longest)
+            memory.check_fits(need, free, pixels, longest, memory.fixed(self.backbone, self.layers))
             return longest
         tile = min(TILE, longest)
         halo = tiling(self.backbone, tile, self.layers).halo

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from impasto.backbones import Backbone
 from impasto.backbones.lowering import LOW
+from impasto.engine.allocator import keeps
 from impasto.engine.objective import IMAGE
 from impasto.engine.optimise import Optimiser
 from impasto.engine.recompute import Stretch, stretches
@@ -29,6 +30,8 @@ TILED_BASE = 900_000_000
 PLANE = 12
 #: Pictures that a job holds besides the optimiser's, whole and in tiles.
 PICTURES, TILED_PICTURES = 8, 4
+#: Process over need where freed memory is kept: blocks do not fit into each other's places.
+KEPT = 1.25
 #: Copies of the layers that losses look at; of those that they need whole.
 COPIES, WHOLE_COPIES = 1.0, 4.0
 #: Bytes that the curvature pairs of L-BFGS may take, and how many there are at least.
@@ -50,7 +53,7 @@ def activation_bytes(backbone: Backbone, layers: Iterable[str]) -> float:
     if not wanted:
         return 0.0
     held, order = _held_behind(backbone, None, wanted)
-    return held + 2 * _gradient_bytes(backbone, order) + _lifted(backbone, wanted)
+    return held + 2 * _gradient_bytes(backbone, order)
 
 
 def _probe(backbone: Backbone, channels: int, edge: int) -> Tensor:
@@ -58,12 +61,6 @@ def _probe(backbone: Backbone, channels: int, edge: int) -> Tensor:
     weight = next(backbone.parameters())
     dtype = torch.float32 if weight.dtype in LOW else weight.dtype
     return torch.zeros(1, channels, edge, edge, device=weight.device, dtype=dtype)
-
-
-def _lifted(backbone: Backbone, layers: Iterable[str | None]) -> float:
-    """Bytes per pixel of the copies of ``layers`` in float32, where the network has fewer bits."""
-    low = next(backbone.parameters()).dtype in LOW
-    return _bytes_of(backbone, layers) if low else 0.0
 
 
 def _gradient_bytes(backbone: Backbone, layers: Iterable[str]) -> float:
@@ -113,8 +110,32 @@ def estimate(backbone: Backbone, layers: Iterable[str], optimiser: Optimiser, pi
     """
     names = set(layers)
     per_pixel = activation_bytes(backbone, names) + optimiser_bytes(optimiser)
-    per_pixel += COPIES * _bytes_of(backbone, names) + PICTURES * PLANE
-    return BASE + per_pixel * pixels
+    per_pixel += _copies(backbone, names) + PICTURES * PLANE
+    return fixed(backbone, names) + _kept(backbone) * per_pixel * pixels
+
+
+def fixed(backbone: Backbone, layers: Iterable[str]) -> float:
+    """Bytes of a run that do not depend on the picture's size."""
+    return BASE + backbone.filter_bytes({backbone.resolve(n) for n in layers if n != IMAGE})
+
+
+def _kept(backbone: Backbone) -> float:
+    """:data:`KEPT` where it applies."""
+    on_cpu = next(backbone.parameters()).device.type == "cpu"
+    return KEPT if on_cpu and keeps() else 1.0
+
+
+def _copies(backbone: Backbone, layers: Iterable[str]) -> float:
+    """Bytes per pixel that losses add to ``layers``, their gradients among them.
+
+    Of a network in fewer bits, losses see copies in float32, which their gradients replace.
+    """
+    return max(COPIES, float(_low(backbone))) * _bytes_of(backbone, layers)
+
+
+def _low(backbone: Backbone) -> bool:
+    """Whether the network computes in fewer bits than pictures have."""
+    return next(backbone.parameters()).dtype in LOW
 
 
 def estimate_recomputed(
@@ -137,11 +158,13 @@ def estimate_recomputed(
         pixels: Of the picture.
         whole: Layers of losses that are no sums over positions.
     """
-    parts = stretches(backbone, [n for n in layers if n != IMAGE])
+    names = [n for n in layers if n != IMAGE]
+    parts = stretches(backbone, names)
     kept = _bytes_of(backbone, [p.border for p in parts])
     kept += (1 + COPIES) * _bytes_of(backbone, whole)
     peak = max(_stretch_bytes(backbone, part) for part in parts)
-    return BASE + (kept + peak + optimiser_bytes(optimiser) + PICTURES * PLANE) * pixels
+    per_pixel = kept + peak + optimiser_bytes(optimiser) + PICTURES * PLANE
+    return fixed(backbone, names) + _kept(backbone) * per_pixel * pixels
 
 
 def _stretch_bytes(backbone: Backbone, part: Stretch) -> float:
@@ -149,7 +172,7 @@ def _stretch_bytes(backbone: Backbone, part: Stretch) -> float:
     if not part.ends:
         return 0.0
     held, order = _held_behind(backbone, part.after, part.ends)
-    copies = COPIES * _bytes_of(backbone, part.layers) + _lifted(backbone, part.ends)
+    copies = _copies(backbone, part.layers)
     return held + 2 * _gradient_bytes(backbone, order) + copies
 
 
@@ -219,7 +242,7 @@ def _section_bytes(section: Tiling) -> float:
         return 8.0 * PLANE
     backbone = section.backbone
     held, order = _held_behind(backbone, section.after, names)
-    copies = COPIES * _bytes_of(backbone, section.layers) + _lifted(backbone, names)
+    copies = _copies(backbone, section.layers)
     return (held + 3 * _gradient_bytes(backbone, order) + copies) * section.scale**2
 
 
@@ -275,7 +298,9 @@ def resident() -> float:
     return used or 0.0
 
 
-def check_fits(need: float, free: float | None, pixels: int, longest: int) -> None:
+def check_fits(
+    need: float, free: float | None, pixels: int, longest: int, least: float = BASE
+) -> None:
     """Refuse a run that cannot fit, whose need grows with its pixels.
 
     Args:
@@ -283,14 +308,15 @@ def check_fits(need: float, free: float | None, pixels: int, longest: int) -> No
         free: Bytes there are, or None when unknown.
         pixels: Of the picture.
         longest: Its longest side, px.
+        least: Bytes that do not grow (:func:`fixed`).
 
     Raises:
         ResourceError: It does not fit; the hint names the largest size that does.
     """
     if free is not None and need > SHARE * free:
-        per_pixel = (need - BASE) / pixels
+        per_pixel = (need - least) / pixels
         raise too_large(
-            need, free, longest, lambda s: BASE + per_pixel * pixels * (s / longest) ** 2
+            need, free, longest, lambda s: least + per_pixel * pixels * (s / longest) ** 2
         )
 
 

@@ -314,7 +314,8 @@ class Visualization:
         pixels = (height + 2 * look.manner.views.pad) * (width + 2 * look.manner.views.pad) * count
         layers = list(dict.fromkeys(n for unit in self.units for n in unit.layers()))
         need = memory.estimate(self.network, layers, look.optimiser, pixels)
-        memory.check_fits(need, memory.available(self.device), pixels, max(self.size))
+        least = memory.fixed(self.network, layers)
+        memory.check_fits(need, memory.available(self.device), pixels, max(self.size), least)
 
     @torch.no_grad()
     def _probe(self) -> None:
