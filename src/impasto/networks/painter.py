@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from impasto.errors import UnknownName, UsageError
-from impasto.networks.fast import FOLD, PhotoNet
+from impasto.networks.fast import FOLD, FastNet, PhotoNet
 from impasto.networks.files import Card, Model
 from impasto.networks.shelf import loaded
 
-#: Bytes per pixel at the peak, in one go and by strips, of which a strip takes the difference.
-WHOLE, STRIPS = 270, 120
+#: Bytes per pixel at the peak by strips; a strip takes what a pass takes besides.
+STRIPS = 120
 #: Rows of a strip where strips are chosen by themselves.
 ROWS = 256
 #: Pictures above this many pixels go by strips even where they would fit.
@@ -98,21 +98,28 @@ def _place(paintings: Sequence[str], name: str) -> int:
 
 
 def rows_at_once(
-    size: tuple[int, int], tile: str, free: float | None, base: int
+    network: PhotoNet,
+    size: tuple[int, int],
+    tile: str,
+    free: float | None,
+    base: int,
 ) -> tuple[int, int]:
     """Rows per strip, 0 for all at once, and the bytes that it needs.
 
     Args:
+        network: Only :class:`FastNet` can work by strips.
         size: Height and width.
         tile: ``auto``, ``off`` or a number of rows.
         free: Bytes that can be had; None where that is not known.
         base: Bytes that are needed in any case.
     """
-    pixels = size[0] * size[1]
+    pixels, each = size[0] * size[1], network.bytes_per_pixel
+    if not isinstance(network, FastNet):
+        return 0, base + each * pixels
     if tile == "auto":
-        large = pixels > MANY or (free is not None and base + WHOLE * pixels > free)
+        large = pixels > MANY or (free is not None and base + each * pixels > free)
         strip = ROWS if large else 0
     else:
         strip = 0 if tile == "off" else max(FOLD, int(tile) // FOLD * FOLD)
     part = min(1.0, strip / size[0]) if strip else 1.0
-    return strip, base + round((STRIPS + (WHOLE - STRIPS) * part) * pixels)
+    return strip, base + round((STRIPS + (each - STRIPS) * part) * pixels)

@@ -137,6 +137,13 @@ class StylizeSpec(Spec):
     iterations: int | None = Field(
         None, ge=1, le=100_000, description="Steps of the last, full-size scale."
     )
+    scales: int | None = Field(
+        None,
+        ge=1,
+        le=16,
+        description="Most sizes that are gone through; 1 takes the full size alone, as is right "
+        "where --init is a picture that was painted smaller.",
+    )
     pooling: Literal["max", "avg"] | None = Field(
         None, description="Pooling of the network; avg is smoother."
     )

@@ -21,6 +21,7 @@ _UNKNOWN = (
     "optimizer",
     "learning_rate",
     "iterations",
+    "scales",
     "backbone",
     "pooling",
     "precision",

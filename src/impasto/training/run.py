@@ -20,7 +20,7 @@ from impasto.errors import UsageError
 from impasto.events import Event, Finished, ScaleStarted, Started, Step
 from impasto.images import Picture
 from impasto.images.tensors import from_tensor
-from impasto.networks import Card, onnx
+from impasto.networks import Card, onnx, shelf
 from impasto.specs import TrainSpec
 from impasto.training.board import board
 from impasto.training.group import Group
@@ -55,6 +55,7 @@ class TrainingJob:
         asked = Asked(paintings, spec.architecture, settings, spec.seed, *here)
         self.task = make(spec.what, asked)
         self.plan = self.task.plan = planned(self.task.plan, spec)
+        check_size(self.plan.crops.size, self.task.multiple)
         self.group.check(self.plan.batch)
         if spec.onnx is not None:
             onnx.check(Path(spec.onnx), self.task.network, self.task.kind)
@@ -62,7 +63,7 @@ class TrainingJob:
         self.photos, held = self._find()
         self._held = [self._view(held, i).to(device) for i in range(len(held) if held else 0)]
         if spec.init is not None:
-            self._begin_with(Path(spec.init))
+            self._begin_with(shelf.locate(spec.init))
         stream = Stream(self.photos, self.plan.crops, spec.seed) if self.photos else None
         self.training = Training(self.task, self.plan, stream, self.group)
         self._begun = self._resumed = False
@@ -188,7 +189,7 @@ class TrainingJob:
 
     def _view(self, photos: Photos | None, index: int) -> Tensor:
         assert photos is not None
-        return centre(photos.get(index), self.plan.view)
+        return centre(photos.get(index), self.plan.view, max(16, self.task.multiple))
 
     def _begin_with(self, path: Path) -> None:
         model = networks.load(path, self.task.kind)
@@ -220,6 +221,20 @@ def make(name: str, asked: Asked) -> Task:
     module, _, member = TASKS.get(name).partition(":")
     made: Task = getattr(importlib.import_module(module), member)(asked)
     return made
+
+
+def check_size(size: int, multiple: int) -> None:
+    """Refuse pictures that the network cannot take.
+
+    Raises:
+        UsageError: ``size`` is not a multiple of ``multiple``.
+    """
+    if size % multiple:
+        near = max(1, round(size / multiple)) * multiple
+        raise UsageError(
+            f"the network needs a size that is a multiple of {multiple}, not {size}",
+            hint=f"--size {near}",
+        )
 
 
 def planned(plan: Plan, spec: TrainSpec) -> Plan:
