@@ -42,6 +42,22 @@ def test_reinhard_limits_the_contrast() -> None:
     assert ratio.max() < 1.6
 
 
+@pytest.mark.parametrize("space", ["lab", "oklab"])
+def test_reinhard_makes_no_neon(space: str) -> None:
+    """A light grey that turns blue stays as light, and of the hue that was asked for."""
+    image = torch.cat([flat((0.85, 0.85, 0.85), 8, 32), flat((0.35, 0.25, 0.2), 24, 32)], 2)
+    other = flat((0.1, 0.25, 0.6), 32, 32)
+    result = Reinhard(space=space, light=0.0, contrast=1.0)(image, other)
+    pale, moved = rgb_to_lab(result)[0, :, 0, 0], rgb_to_lab(image)
+    if space == "lab":
+        asked = moved[0, 1:, 0, 0] - moved[0, 1:].mean((1, 2)) + rgb_to_lab(other)[0, 1:, 0, 0]
+        hues = [float(torch.atan2(t[1], t[0])) for t in (pale[1:], asked)]
+        assert hues[0] == pytest.approx(hues[1], abs=0.15)
+        assert float(pale[1:].norm()) < 0.6 * float(asked.norm())
+    assert float((pale - moved[0, :, 0, 0])[0].abs()) < 2
+    assert float(result.max()) <= 1.0
+
+
 def test_reinhard_of_no_strength_changes_nothing() -> None:
     image = landscape()
     assert (Reinhard(strength=0.0)(image, painting()) - image).abs().max() < 1e-4

@@ -350,7 +350,7 @@ class Optimisation:
                 group["eps"] = self.optimiser.eps / correction**0.5
 
 
-def _make(settings: Optimiser, pixels: Pixels, store: Store) -> torch.optim.Optimizer:
+def _make(settings: Optimiser, pixels: Pixels, store: Store) -> torch.optim.Optimizer | LBFGS:
     parameters = pixels.parameters()
     if settings.name == "adam":
         return torch.optim.Adam(

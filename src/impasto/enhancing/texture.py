@@ -109,7 +109,8 @@ class Texture:
         if asked == "auto" and pixels > WHOLE:
             return Tiles(TILE, Store(LARGE))
         need = memory.estimate(self.backbone, LAYERS, self.optimiser, pixels)
-        memory.check_fits(need, memory.available(self.painting.device), pixels, max(self.size))
+        free, least = memory.available(self.painting.device), memory.fixed(self.backbone, LAYERS)
+        memory.check_fits(need, free, pixels, max(self.size), least)
         return None
 
 

@@ -21,7 +21,7 @@ class Cartoon(Filter):
     """Comic look: flat areas, few steps of light, ink lines along the edges.
 
     Domain-transform smoothing, soft quantisation of the lightness (Winnemöller, Olsen, Gooch
-    2006, equation 10), more chroma, and flow-based difference-of-Gaussians lines.
+    2006), more chroma, and flow-based difference-of-Gaussians lines.
     """
 
     name: ClassVar[str] = "cartoon"

@@ -22,6 +22,8 @@ _INKS = {
     "yellow": (1.0, 0.92, 0.10),
     "black": (0.09, 0.09, 0.11),
 }
+#: Times that the inks are solved for in turn.
+_ROUNDS = 4
 _PAPERS = {"white": (1.0, 1.0, 1.0), "cream": (0.985, 0.96, 0.90), "news": (0.92, 0.90, 0.85)}
 
 
@@ -58,27 +60,37 @@ class Halftone(Filter):
         return result
 
     def _separated(self, image: Tensor) -> dict[str, Tensor]:
-        """How much of each ink, in [0, 1]: grey component replacement, then masking equations."""
+        """How much of each ink, in [0, 1], so that the mean of the print is the picture."""
         if self.inks == "mono":
             return {"black": 1.0 - luma(image)}
         # Inks are duller than light: more chroma to begin with.
         grey = luma(image)
-        wanted = 1.0 - (grey + 1.2 * (image - grey)).clamp(0.0, 1.0)
+        wanted = (grey + 1.15 * (image - grey)).clamp(0.0, 1.0)
         # Black begins where the common grey is dark: specks of it would dirty light colours.
-        common = wanted.amin(1, keepdim=True)
+        common = 1.0 - wanted.amax(1, keepdim=True)
         black = self.black * ((common - 0.2) / 0.8).clamp_min(0.0)
-        rest = ((wanted - black) / (1.0 - black).clamp_min(1e-3)).clamp(0.0, 1.0)
-        rest = torch.einsum("ij,bjhw->bihw", _masking().to(image), rest).clamp(0.0, 1.0)
-        cyan, magenta, yellow = (rest[:, k : k + 1] for k in range(3))
-        return {"yellow": yellow, "magenta": magenta, "cyan": cyan, "black": black}
+        through = 1.0 - black * (1.0 - torch.tensor(_INKS["black"]).to(image).view(1, 3, 1, 1))
+        return {**_coloured(wanted / through), "black": black}
 
 
-@cache
-def _masking() -> Tensor:
-    """From wanted absorption of red, green, blue to cyan, magenta, yellow: real inks are impure."""
-    absorbed = 1.0 - torch.tensor([_INKS[ink] for ink in ("cyan", "magenta", "yellow")])
-    masking: Tensor = torch.linalg.inv(absorbed.T)
-    return masking
+def _coloured(wanted: Tensor) -> dict[str, Tensor]:
+    """Shares of cyan, magenta and yellow whose print has the mean ``wanted``, (1, 3, H, W).
+
+    Screens at different angles overlap by chance, so what an ink lets through multiplies
+    (Demichel, Neugebauer). Every ink is solved for in the channel that it absorbs most, given the
+    other two, in turn; they are impure, but little, and few rounds suffice.
+    """
+    lets = torch.tensor([_INKS[ink] for ink in ("cyan", "magenta", "yellow")]).tolist()
+    share = [torch.zeros_like(wanted[:, :1]) for _ in range(3)]
+    for _ in range(_ROUNDS):
+        for k in range(3):
+            first, second = (k + 1) % 3, (k + 2) % 3
+            others = (1.0 - share[first] * (1.0 - lets[first][k])) * (
+                1.0 - share[second] * (1.0 - lets[second][k])
+            )
+            lacks = 1.0 - wanted[:, k : k + 1] / others
+            share[k] = (lacks / (1.0 - lets[k][k])).clamp(0.0, 1.0)
+    return {"yellow": share[2], "magenta": share[1], "cyan": share[0]}
 
 
 @cache

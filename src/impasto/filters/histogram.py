@@ -24,9 +24,9 @@ class Histogram(ReferenceFilter):
     """Colours of a painting: its whole distribution, not only mean and spread.
 
     ``sliced``: the colours are turned at random, each axis is matched by its quantiles, turned
-    back, and again (Pitié 2007, algorithm 1). ``channels``: red, green and blue each on its own.
-    Where the map stretches colours it stretches noise as well; ``calm`` takes the change of the
-    picture, not the picture, through a guided filter (the regraining of section 4, in one step).
+    back, and again (Pitié 2007). ``channels``: red, green and blue each on its own. Where the map
+    stretches colours it stretches noise as well; ``calm`` takes the change of the picture, not
+    the picture, through a guided filter (the paper's regraining, in one step).
 
     Deviations: the map is computed on a table of 33^3 colours and interpolated.
     """

@@ -185,7 +185,7 @@ def along(image: Tensor, tx: Tensor, ty: Tensor, sigma: float) -> Tensor:
 def domain_transform(
     image: Tensor, guide: Tensor, sigma_space: float, sigma_range: float, passes: int = 3
 ) -> Tensor:
-    """Edge-aware smoothing, recursive form (Gastal and Oliveira 2011, section 5.3).
+    """Edge-aware smoothing, recursive form (Gastal and Oliveira 2011).
 
     Distances on the transformed line are ``1 + sigma_s / sigma_r * sum |d guide|`` (equation 11);
     pass i of N has ``sigma_s sqrt(3) 2^(N - i) / sqrt(4^N - 1)`` (equation 14).

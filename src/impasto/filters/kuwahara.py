@@ -52,7 +52,7 @@ class Kuwahara(Filter):
         radius = pixels(self.radius, image)
         tensor = structure_tensor(image, pixels(self.smoothness, image))
         tx, ty, anisotropy = orientation(tensor)
-        # Kyprianidis 2009, equation 3: axes from the anisotropy, eccentricity bounded.
+        # Axes from the anisotropy, of constant area (Kyprianidis 2009, alpha = 1 / stretch).
         long = 1.0 + self.stretch * anisotropy
         axes = torch.cat(
             [tx * radius * long, ty * radius * long, -ty * radius / long, tx * radius / long], 1

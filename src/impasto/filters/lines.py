@@ -17,7 +17,7 @@ def xdog(
 ) -> Tensor:
     """Lines where the picture is darker than its surroundings, smoothed along the edges.
 
-    ``D = G_sigma - tau G_1.6sigma`` (Winnemöller, Kyprianidis, Olsen 2012, equation 1), blurred
+    ``D = G_sigma - tau G_1.6sigma`` (Winnemöller, Kyprianidis, Olsen 2012), blurred
     along the edge tangents, then the soft threshold ``1`` if ``D >= 0``, else ``1 + tanh(phi D)``.
 
     Args:

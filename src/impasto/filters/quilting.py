@@ -62,7 +62,7 @@ class Quilting(ReferenceFilter):
             patches = _Patches.sampled(
                 source, tones, max(1, round(block / _CELLS)), _POOL * self.search, generator
             )
-            # Section 4 of the paper: later passes trust more and more what is there already.
+            # As in the paper, later passes trust more and more what is there already.
             trust = 0.7 * index / max(1, self.passes - 1)
             weights = _Weights(1.0 - self.fidelity + 0.1, trust, 3.0 * self.fidelity)
             result = _laid(patches, wanted, result, weights, generator)
@@ -78,7 +78,7 @@ def quilted(
     seed: int = 0,
     periodic: bool = False,
 ) -> Tensor:
-    """Texture synthesis by image quilting (section 2 of the paper), with no photo to follow.
+    """Texture synthesis by image quilting (the paper's first half), with no photo to follow.
 
     Args:
         exemplar: ``(1, 3, h, w)`` in [0, 1]; enlarged where a side is below 12 px.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,13 +19,17 @@ from impasto.images.spaces import (
     srgb_to_linear,
 )
 
-# Equations 4 and 6 of the paper.
+# As the paper prints them: from linear RGB to cones, and from their logarithms to three axes.
 _LMS = ((0.3811, 0.5783, 0.0402), (0.1967, 0.7244, 0.0782), (0.0241, 0.1288, 0.8444))
 _AXES = (
     (3**-0.5, 3**-0.5, 3**-0.5),
     (6**-0.5, 6**-0.5, -2 * 6**-0.5),
     (2**-0.5, -(2**-0.5), 0.0),
 )
+
+#: How far beyond [0, 1] a channel may be before its chroma gives way, and steps of finding by how
+#: much.
+_SLACK, _HALVINGS = 0.01, 7
 
 
 def _mix(matrix: Tensor, image: Tensor) -> Tensor:
@@ -55,10 +60,11 @@ _SPACES = {
 class Reinhard(ReferenceFilter):
     """Colours of a painting: its mean and spread, channel by channel, in a colour space.
 
-    ``x' = (x - mean) * std_painting / std_photo + mean_painting`` (equations 10 and 11).
+    ``x' = (x - mean) * std_painting / std_photo + mean_painting``.
 
     Deviations: CIELAB by default, where dark noise is not blown up as in the paper's logarithmic
-    space (``space=ruderman``); the factor on a channel is at most ``contrast``.
+    space (``space=ruderman``); the factor on a channel is at most ``contrast``; colours that no
+    screen shows lose chroma, not hue (``lab`` and ``oklab``).
     """
 
     name: ClassVar[str] = "reinhard"
@@ -82,8 +88,27 @@ class Reinhard(ReferenceFilter):
         factor = factor.clamp(1.0 / self.contrast, self.contrast)
         moved = (source - mean) * factor + wanted_mean
         share = torch.tensor([self.light, 1.0, 1.0], device=image.device).view(1, 3, 1, 1)
-        result: Tensor = back(source + self.strength * share * (moved - source))
-        return result
+        graded = source + self.strength * share * (moved - source)
+        return _within(graded, back) if self.space != "ruderman" else back(graded)
+
+
+def _within(lab: Tensor, back: Callable[[Tensor], Tensor]) -> Tensor:
+    """To sRGB; where that is no colour of a screen, with less chroma, of the same hue and light.
+
+    Cutting red, green and blue at 1 instead turns a white, made blue, to neon.
+    """
+    made = back(lab)
+    if bool(((made > -_SLACK) & (made < 1.0 + _SLACK)).all()):
+        return made
+    low, high = torch.zeros_like(lab[:, :1]), torch.ones_like(lab[:, :1])
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        tried = back(torch.cat([lab[:, :1], middle * lab[:, 1:]], 1))
+        fits = ((tried > -_SLACK) & (tried < 1.0 + _SLACK)).all(1, keepdim=True)
+        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
+    outside = ((made < -_SLACK) | (made > 1.0 + _SLACK)).any(1, keepdim=True)
+    less = back(torch.cat([lab[:, :1], low * lab[:, 1:]], 1))
+    return torch.where(outside, less, made)
 
 
 def _moments(image: Tensor) -> tuple[Tensor, Tensor]:

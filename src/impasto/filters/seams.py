@@ -12,7 +12,7 @@ Flags = npt.NDArray[np.bool_]
 def least_path(cost: Array) -> npt.NDArray[np.int64]:
     """Columns of the cheapest path from the first row to the last, by dynamic programming.
 
-    A step goes one row down and at most one column aside (Efros and Freeman 2001, section 2.1).
+    A step goes one row down and at most one column aside (Efros and Freeman 2001).
 
     Args:
         cost: ``(N, rows, columns)``, not negative.

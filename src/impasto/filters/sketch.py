@@ -15,7 +15,7 @@ from impasto.images.spaces import luma, oklab_to_rgb, rgb_to_oklab
 
 _DIRECTIONS = 8
 _TAPS = 24  # samples on one half of a stroke at most
-# Lu, Xu, Jia 2012, table 1 and equations 4-7: shares of bright, middle and dark tones.
+# Lu, Xu, Jia 2012: shares of bright, middle and dark tones.
 _SHARES = (0.52, 0.37, 0.11)
 
 
@@ -24,10 +24,10 @@ _SHARES = (0.52, 0.37, 0.11)
 class Sketch(Filter):
     """Pencil on paper: straight strokes along the edges, hatched shading under them.
 
-    The gradient is split among eight directions and drawn again as lines of each (equations
-    1-3); tones follow the histogram of real pencil drawings (4-7). The paper's scanned pencil
-    texture is replaced by hatching made of noise drawn out along two directions: graphite of
-    local density ``w`` turns a tone ``J`` into ``J^w`` (equation 8 with a given exponent).
+    The gradient is split among eight directions and drawn again as lines of each; tones follow the
+    histogram of real pencil drawings. The paper's scanned pencil texture is replaced by hatching
+    made of noise drawn out along two directions: graphite of local density ``w`` turns a tone
+    ``J`` into ``J^w`` (the paper solves for the exponent, here it is given).
     """
 
     name: ClassVar[str] = "sketch"

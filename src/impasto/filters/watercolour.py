@@ -21,7 +21,7 @@ class Watercolour(Filter):
     """Watercolour: light washes with wobbly, darker edges, pigment in the grain of the paper.
 
     Each effect changes the density d of the pigment, and the colour with it:
-    ``C' = C (1 - (1 - C) (d - 1))`` (equation 1 of the paper). Densities come from turbulent flow
+    ``C' = C (1 - (1 - C) (d - 1))`` (the paper's formula). Densities come from turbulent flow
     (slow noise), pigment dispersion and paper (fine noise), and the gradient of the washes (edge
     darkening). The wobble displaces the washes along the paper's slope.
 
@@ -101,5 +101,5 @@ def _gathered(washes: Tensor) -> Tensor:
 
 
 def _pigmented(image: Tensor, density: Tensor) -> Tensor:
-    """Bousseau et al. 2006, equation 1, with the density kept in [0.3, 2.5]."""
+    """Bousseau et al. 2006, with the density kept in [0.3, 2.5]."""
     return (image * (1.0 - (1.0 - image) * (density.clamp(0.3, 2.5) - 1.0))).clamp(0.0, 1.0)
