@@ -96,6 +96,17 @@ def test_what_makes_no_sense_is_refused(here: Path) -> None:
         impasto.train("dusk.png", **request, size=50, architecture=WEAVER, set=settings)
     with pytest.raises(UsageError, match="multiple of 4, not 50"):
         impasto.train("dusk.png", **request, size=50)
+    with pytest.raises(UsageError, match="kind texture paint no photos .there are fast, johnson"):
+        impasto.train("dusk.png", **request, set={"network": "texture"})
+
+
+def test_without_photos_kept_aside_there_is_still_a_picture(here: Path) -> None:
+    made = impasto.train(
+        "dusk.png", photos="photos", architecture=LEAN, steps=1, batch=1, size=48, hold_out=0,
+        set={"painting": 48}, output="one.safetensors",
+    )  # fmt: skip
+    assert made.array.shape == (96, 96, 3)
+    assert (here / "one.safetensors").is_file()
 
 
 def test_styles_join_a_trained_network_and_mix(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,8 +62,8 @@ class JohnsonNet(PhotoNet):
     """
 
     def __init__(self, layers: list[str], styles: int) -> None:
-        super().__init__(styles)
-        self.multiple = max(FOLD, 2 ** deepest(layers))
+        super().__init__(styles, widest(layers))
+        self.multiple = max(FOLD, 2 ** max(depths(layers)))
         self.layers, width = nn.ModuleList(), 3
         for place, text in enumerate(layers):
             found = _LAYER.fullmatch(text)
@@ -114,7 +114,7 @@ def checked(layers: list[str]) -> None:
         if wrong or (text[0] == "R" and number != width):
             raise UsageError(f"architecture: {text!r} makes no sense", hint=f"such as {PRINTED}")
         width, scale = number, scale + {"d": 1, "u": -1}.get(text[0], 0)
-    if deepest(layers) > DEEPEST:
+    if max(depths(layers)) > DEEPEST:
         raise UsageError(f"architecture: more than {DEEPEST} layers d before the first u")
     if width != 3 or scale or not layers[-1].startswith("c"):
         raise UsageError(
@@ -123,10 +123,15 @@ def checked(layers: list[str]) -> None:
         )
 
 
-def deepest(layers: list[str]) -> int:
-    """How often the size is halved at the smallest."""
-    signs = ({"d": 1, "u": -1}.get(text[0], 0) for text in layers)
-    return max(accumulate(signs), default=0)
+def depths(layers: list[str]) -> list[int]:
+    """How often the size has been halved after each layer."""
+    return list(accumulate({"d": 1, "u": -1}.get(text[0], 0) for text in layers))
+
+
+def widest(layers: list[str]) -> float:
+    """Most channels of a layer, as :class:`impasto.networks.fast.PhotoNet` counts them."""
+    widths = [int(re.findall(r"\d+", text)[-1]) for text in layers]
+    return max(w / 4**d for w, d in zip(widths, depths(layers), strict=True))
 
 
 NETWORKS.add("johnson", JohnsonNet.of)

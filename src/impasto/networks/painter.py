@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from impasto.errors import UnknownName, UsageError
+from impasto.errors import UnknownName, UsageError, WeightsError
 from impasto.networks.fast import FOLD, FastNet, PhotoNet
-from impasto.networks.files import Card, Model
-from impasto.networks.shelf import loaded
+from impasto.networks.files import Card, Model, read_card
+from impasto.networks.shelf import loaded, names
 
+#: Kinds of networks that paint photos.
+KINDS = ("fast", "johnson", "ulyanov")
 #: Bytes per pixel at the peak by strips; a strip takes what a pass takes besides.
 STRIPS = 120
 #: Rows of a strip where strips are chosen by themselves.
@@ -42,7 +45,10 @@ class Painter:
             UsageError: It does not paint.
             WeightsError: It is damaged.
         """
-        model = loaded(name)
+        try:
+            model = loaded(name)
+        except UnknownName:
+            raise UnknownName("model", name, painting()) from None
         if not isinstance(model.network, PhotoNet):
             raise UsageError(
                 f"{name} is a model of the kind {model.kind}, which paints no photos",
@@ -57,6 +63,16 @@ class Painter:
     def mixture(self, shares: Sequence[float]) -> dict[str, float]:
         """The shares by name, without those that are 0."""
         return {n: s for n, s in zip(self.paintings, shares, strict=True) if s}
+
+
+def painting() -> list[str]:
+    """Names of the models that paint photos."""
+    found = []
+    for name, path in names().items():
+        with suppress(WeightsError):
+            if read_card(path)[0] in KINDS:
+                found.append(name)
+    return found
 
 
 def names_of(card: Card, count: int) -> tuple[str, ...]:

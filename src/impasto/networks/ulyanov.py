@@ -57,10 +57,9 @@ class UlyanovNet(PhotoNet):
     """
 
     noisy = True
-    bytes_per_pixel = 900
 
     def __init__(self, *, scales: int, width: int, styles: int) -> None:
-        super().__init__(styles)
+        super().__init__(styles, width * scales)
         self.scales, self.multiple = scales, 2 ** (scales - 1)
         self.views = nn.ModuleList(StyledBlock(3 + NOISE, width, styles) for _ in range(scales))
         self.joined = nn.ModuleList(

@@ -96,7 +96,8 @@ class Photos:
         if self.skipped:
             names = [Path(n).name for n in self.skipped][:NAMED]
             more = f" and {len(self.skipped) - NAMED} more" if len(self.skipped) > NAMED else ""
-            said.append(f"{len(self.skipped)} files were skipped: {', '.join(names)}{more}")
+            count = "1 file was" if len(names) == 1 else f"{len(self.skipped)} files were"
+            said.append(f"{count} skipped: {', '.join(names)}{more}")
         return tuple(said)
 
     def split(self, held: int) -> tuple[Photos, Photos]:

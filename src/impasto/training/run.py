@@ -30,6 +30,8 @@ from impasto.training.task import TASKS, Asked, Plan, Task
 
 #: Losses on the card are means over this many last steps.
 RECENT = 100
+#: Photos in the picture that shows how far it is, where none are kept aside.
+SHOWN = 3
 
 
 class TrainingJob:
@@ -62,6 +64,9 @@ class TrainingJob:
         self._board = board(spec.tensorboard) if self.group.rank == 0 else None
         self.photos, held = self._find()
         self._held = [self._view(held, i).to(device) for i in range(len(held) if held else 0)]
+        few = min(SHOWN, len(self.photos)) if self.photos else 0
+        # Without photos kept aside, the pictures that show how far it is are of the others.
+        self._shown = self._held or [self._view(self.photos, i).to(device) for i in range(few)]
         if spec.init is not None:
             self._begin_with(shelf.locate(spec.init))
         stream = Stream(self.photos, self.plan.crops, spec.seed) if self.photos else None
@@ -103,7 +108,8 @@ class TrainingJob:
         size = plan.crops.size
         notes = self.photos.notes() if self.photos else ()
         if self._held:
-            notes += (f"{len(self._held)} photos are kept aside for figures",)
+            kept = "1 photo is" if len(self._held) == 1 else f"{len(self._held)} photos are"
+            notes += (f"{kept} kept aside for figures",)
         yield Started("train", ((size, size, plan.steps),), self.settings(), notes)
         if not self._resumed and self.spec.init is None:
             self.training.begin()
@@ -134,7 +140,7 @@ class TrainingJob:
     def image(self) -> Tensor:
         """What the task shows of itself, (1, 3, H, W) in [0, 1]."""
         with self.training.averaged():
-            return self.task.preview(self._held).clamp(0, 1)
+            return self.task.preview(self._shown).clamp(0, 1)
 
     def write_model(self, path: Path, metadata: dict[str, Any]) -> None:
         """Save the network with the mean of its weights."""

@@ -21,6 +21,7 @@ from impasto.losses.adversarial import MarkovianAdversarial
 from impasto.losses.base import Target
 from impasto.networks import build
 from impasto.networks.fast import PhotoNet, noise_like
+from impasto.networks.painter import KINDS
 from impasto.recipes import Recipe, TermSpec, find_recipe
 from impasto.training.photos import Crops
 from impasto.training.task import Asked, Plan, Task, channels_last
@@ -235,11 +236,12 @@ def painter(kind: str, architecture: str) -> PhotoNet:
     Raises:
         UsageError: Networks of this kind do not.
     """
-    made = build(kind, architecture)
-    if not isinstance(made, PhotoNet):
+    if kind not in KINDS:
         raise UsageError(
-            f"networks of the kind {kind} paint no photos", hint="fast, johnson or ulyanov"
+            f"networks of the kind {kind} paint no photos", hint=f"there are {', '.join(KINDS)}"
         )
+    made = build(kind, architecture)
+    assert isinstance(made, PhotoNet)
     return made
 
 
