@@ -25,8 +25,8 @@ from impasto.styling.texture import Texture
 from impasto.testing import thin_vgg
 
 NET, ROUND = thin_vgg(pooling="avg"), thin_vgg(pooling="avg", padding="circular")
-PHOTO = images.load(samples.photo("harbour", (48, 64)))
-PAINTING = images.load(samples.painting("nocturne", (48, 64)))
+PHOTO = images.load(samples.photo("harbour", (64, 64)))
+PAINTING = images.load(samples.painting("nocturne", (64, 64)))
 QUICK = Schedule(ratio=2.0, smallest=24, steps={"good": (4, 5)})
 CPU = torch.device("cpu")
 
