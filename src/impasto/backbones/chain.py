@@ -422,9 +422,8 @@ class Chain(Backbone):
             op = getattr(stage, "op", None)
             if isinstance(op, Conv) and op.groups == 1:
                 silent, bounds = silent_outputs(op.weight, op.bias, *bounds)
-                some = silent if bool(silent.any()) else None
-                op.filters.silent_inputs, op.filters.silent_outputs = before, some
-                before = some
+                op.filters.silent_inputs, op.filters.silent_outputs = before, silent
+                before = silent
             elif not isinstance(stage, Relu) and not isinstance(op, Pool):
                 break
         return low - RANGE_SLACK, high + RANGE_SLACK

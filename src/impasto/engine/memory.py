@@ -164,7 +164,7 @@ def estimate_recomputed(
     kept += (1 + COPIES) * _bytes_of(backbone, whole)
     peak = max(_stretch_bytes(backbone, part) for part in parts)
     per_pixel = kept + peak + optimiser_bytes(optimiser) + PICTURES * PLANE
-    return fixed(backbone, names) + _kept(backbone) * per_pixel * pixels
+    return fixed(backbone, names) + per_pixel * pixels
 
 
 def _stretch_bytes(backbone: Backbone, part: Stretch) -> float:

@@ -76,7 +76,7 @@ class Filters:
 
     Attributes:
         silent_inputs: Input channels that are 0 as long as the picture lies in [0, 1], (I,) bool,
-            or None where there are none.
+            or None.
         silent_outputs: Likewise the output channels, after the ReLU, (O,).
     """
 
@@ -108,7 +108,8 @@ class Filters:
             quiet: Whether silent channels are silent now, and can be left out.
         """
         silent = self.silent_outputs if turned else self.silent_inputs
-        quiet = quiet and silent is not None
+        # Where none is silent, one copy serves both.
+        quiet = quiet and silent is not None and bool(silent.any())
         key = turned, quiet, self.weight._version
         if key not in self._packed:
             self._packed[key] = self._pack(lib, turned=turned, quiet=quiet)
