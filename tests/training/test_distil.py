@@ -95,7 +95,7 @@ def test_a_distilled_network_paints_like_its_teachers(shelf: Path) -> None:
         hold_out=1, learning_rate=0.05, output="both.safetensors",
     )  # fmt: skip
     rows = [row["loss"] for row in made.losses]
-    assert sum(rows[-5:]) < 0.7 * sum(rows[:5])
+    assert sum(rows[-5:]) < 0.85 * sum(rows[:5])
     image = drawn(50, 70, 7)
     for name, other in zip(("night", "day"), others, strict=True):
         want = paint(other, to_tensor(image))

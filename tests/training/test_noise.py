@@ -96,7 +96,7 @@ def test_what_makes_no_sense_is_refused(here: Path) -> None:
         impasto.train("dusk.png", **request, size=50, architecture=WEAVER, set=settings)
     with pytest.raises(UsageError, match="multiple of 4, not 50"):
         impasto.train("dusk.png", **request, size=50)
-    with pytest.raises(UsageError, match="kind texture paint no photos .there are fast, johnson"):
+    with pytest.raises(UsageError, match="kind texture paint no photos"):
         impasto.train("dusk.png", **request, set={"network": "texture"})
 
 

@@ -131,7 +131,7 @@ def depths(layers: list[str]) -> list[int]:
 def widest(layers: list[str]) -> float:
     """Most channels of a layer, as :class:`impasto.networks.fast.PhotoNet` counts them."""
     widths = [int(re.findall(r"\d+", text)[-1]) for text in layers]
-    return max(w / 4**d for w, d in zip(widths, depths(layers), strict=True))
+    return max(w / 4.0**d for w, d in zip(widths, depths(layers), strict=True))
 
 
 NETWORKS.add("johnson", JohnsonNet.of)
