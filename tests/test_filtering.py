@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -145,3 +146,18 @@ def test_inputs_stay_as_they_were() -> None:
     finish(job("cartoon"))
     np.testing.assert_array_equal(PHOTO.rgb, before)
     assert torch.equal(images.to_tensor(PHOTO), TENSOR)
+
+
+def test_the_filter_comes_before_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    images.save(PIXELS, "photo.png")
+    with pytest.raises(UsageError, match=r"photo\.png is a file, not a filter") as raised:
+        list(
+            jobs.run(
+                FilterSpec.build(name="photo.png", image="kuwahara"),
+                OutputSpec.build(output="o.png"),
+            )
+        )
+    assert "impasto filter kuwahara photo.png" in str(raised.value.hint)

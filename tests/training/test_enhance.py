@@ -111,10 +111,11 @@ def test_a_grid_is_seen_and_noise_hardly() -> None:
 def test_terms_are_weighted(seeing: EnhanceTask) -> None:
     assert seeing.eyes is not None
     made, true = crops(seed=1), crops(seed=2)
-    layers = ("relu1_2", "relu2_2", "relu3_1")
+    layers = ("relu1_2", "relu2_2", "relu3_1", "relu4_1")
+    seen = [resize(t, (29, 29), mode="bicubic") for t in (made, true)]  # 0.9 times as large
     want = []
     for name in layers:
-        a, b = (seeing.eyes.encoder.taps(t, [name])[name].double().numpy() for t in (made, true))
+        a, b = (seeing.eyes.encoder.taps(t, [name])[name].double().numpy() for t in seen)
         a, b = (x / np.sqrt((x**2).sum(1, keepdims=True) + 1e-8) for x in (a, b))
         want.append(((a - b) ** 2).sum(1).mean())
     have = float(seeing.eyes.terms(made, true, 0)["features"])
@@ -130,6 +131,16 @@ def test_nothing_is_wanted_of_the_photo_itself(seeing: EnhanceTask) -> None:
     found = seeing.eyes.terms(true, true, 5)
     assert float(found["features"]) == 0
     assert float(found["texture"]) < 1e-6
+
+
+def test_no_size_is_seen_twice_in_a_row(seeing: EnhanceTask) -> None:
+    """A grid of the result cannot hide from, or please, a network in one size."""
+    assert seeing.eyes is not None
+    made, true = crops(size=64, seed=1), crops(size=64, seed=2)
+    found = [float(seeing.eyes.terms(made, true, step)["features"]) for step in (0, 1, 2)]
+    assert len({round(value, 6) for value in found}) == 3
+    for zoom, edge in ((0.9, 58), (0.6, 38)):
+        assert seeing.eyes._seen(made, zoom)["relu1_2"].shape[-1] == edge
 
 
 def test_patches_are_squares_side_by_side() -> None:

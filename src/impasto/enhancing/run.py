@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -69,6 +70,13 @@ class Enhancing(AtOnce):
         }
         return found | ({"texture": self.texture.settings()} if self.texture else {})
 
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know: of the pictures, and what changes nothing."""
+        idle = sorted({"steps", "strength"} & self.spec.model_fields_set)
+        if self.texture is not None or not idle:
+            return super().notes()
+        return (*super().notes(), f"without --from-style, {' and '.join(idle)} changes nothing")
+
     @torch.no_grad()
     def make(self) -> Tensor:
         """The enlargement, (1, 3, H, W) in [0, 1]."""
@@ -87,10 +95,13 @@ class Enhancing(AtOnce):
         begun = time.monotonic()
         yield Started(self.verb, self.texture.shape(), self.settings(), self.notes())
         self._result = self.make().clone()
-        yield ScaleStarted(0, 1, *self.size, self.spec.steps)
-        for step in self.texture.steps(self._result):
-            self._result = step.image()
-            yield Step(0, step.index, self.spec.steps, step.terms, step.image, note=step.note)
+        stages, last = self.texture.shape(), -1
+        for stage, step, made in self.texture.work(self._result):
+            if stage != last:
+                yield ScaleStarted(stage, len(stages), *stages[stage])
+            last, self._result = stage, made
+            image = partial(Tensor.clone, made)
+            yield Step(stage, step.index, stages[stage][2], step.terms, image, note=step.note)
         yield self.finished(time.monotonic() - begun)
 
     def _tile(self) -> int:

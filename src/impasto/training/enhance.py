@@ -40,7 +40,7 @@ class EnhanceTask(Task):
     Source: Johnson, Alahi & Fei-Fei 2016, section 4.2, with the distance of Zhang et al. 2018
     (features); Sajjadi, Schoelkopf & Hirsch
     2017 (texture of patches, adversarial). Deviations: the critic is small and learns by the hinge
-    loss; pictures are moved by some pixels before the frozen network looks.
+    loss; pictures are moved by some pixels, and made smaller, before the frozen network looks.
 
     In several processes every one has a critic of its own.
 

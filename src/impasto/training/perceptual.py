@@ -11,16 +11,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.backbones import Backbone
+from impasto.images.resize import resize
 from impasto.losses import Gram, Perceptual
 
 #: Layers of the feature loss.
-FEATURES = ("relu1_2", "relu2_2", "relu3_1")
-#: Layers of the texture loss (Sajjadi et al. 2017, section 4.2.3), and edge of its patches in px.
+FEATURES = ("relu1_2", "relu2_2", "relu3_1", "relu4_1")
+#: Layers of the texture loss (Sajjadi et al. 2017), and edge of its patches in px.
 TEXTURE, PATCH = ("relu1_1", "relu2_1", "relu3_1"), 16
 #: Channels of the critic, its Adam's step size and moments.
 HIDDEN, CRITIC_LR, CRITIC_BETAS = (32, 64, 64), 5e-4, (0.5, 0.99)
-#: Pixels by which pictures are moved before the network looks, along each axis.
-SHIFTS = 4
+#: Pixels by which pictures are moved before the network looks, along each axis, and factors by
+#: which they are made smaller, in turn.
+SHIFTS, ZOOMS = 8, (0.9, 0.75, 0.6)
+#: Edge that the network needs for its deepest layer and the patches of the texture, px.
+LEAST = 16
 
 #: From features of the result and of the truth to a scalar.
 Term = Callable[[Tensor, Tensor], Tensor]
@@ -29,9 +33,10 @@ Term = Callable[[Tensor, Tensor], Tensor]
 class Eyes:
     """The terms that look through a frozen network, and those of a critic of pixels.
 
-    From step to step both pictures are moved under the network's pooling grid: what is made from
-    channels laid out as pixels has a grid of its own, and terms that always saw it in the same
-    place would draw it.
+    From step to step both pictures are moved under the network's pooling grid, and the network
+    sees them in other sizes, never in their own: what is made from channels laid out as pixels has
+    a grid of its own, and terms that always saw it in the same place would draw it (Kettunen,
+    Harkonen & Lehtinen 2019 make distances robust in that manner).
 
     Args:
         encoder: That network.
@@ -52,9 +57,10 @@ class Eyes:
         """Each term of pictures (B, 3, H, W), without weight; ``step`` says how they are moved."""
         down, right = step % SHIFTS, step // SHIFTS % SHIFTS
         made, true = made[..., down:, right:], true[..., down:, right:]
-        found = self._seen(made)
+        zoom = ZOOMS[step % len(ZOOMS)]
+        found = self._seen(made, zoom)
         with torch.no_grad():
-            goal = self._seen(true)
+            goal = self._seen(true, zoom)
         values = {
             name: torch.stack([term(found[n], goal[n]) for n, term in parts.items()]).mean()
             for name, parts in self.parts.items()
@@ -70,8 +76,11 @@ class Eyes:
         self.critic.load_state_dict(state["critic"])
         self.optimiser.load_state_dict(state["optimiser"])
 
-    def _seen(self, pictures: Tensor) -> dict[str, Tensor]:
-        return self.encoder.taps(pictures, self.layers) if self.layers else {}
+    def _seen(self, pictures: Tensor, zoom: float) -> dict[str, Tensor]:
+        if not self.layers:
+            return {}
+        height, width = (max(LEAST, round(n * zoom)) for n in pictures.shape[-2:])
+        return self.encoder.taps(resize(pictures, (height, width), mode="bicubic"), self.layers)
 
     def _parts(self, name: str) -> dict[str, Term]:
         """Layer to what is measured there."""
