@@ -8,8 +8,9 @@ of another environment).
 ``worth``: what one pass of the network is worth, as Johnson et al. 2016 measure it (section 4.1):
 for photos that the network was never trained on, and each of its paintings, the number of
 evaluations after which impasto's L-BFGS, from the photo, at one scale, under the objective that
-the network was trained on, has as low a value as the network's picture. Paintings are found by the
-names on the model's card.
+the network was trained on, has as low a value as the network's picture. Neither has the margin here
+that jobs add and cut off again: the objective sees the border of the picture, as in training.
+Paintings are found by the names on the model's card.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from impasto.engine.objective import Objective
 from impasto.engine.optimise import Optimisation, Optimiser
 from impasto.engine.pixels import PlainPixels
 from impasto.images.resize import fit_size, resize
-from impasto.networks.fast import FastNet, paint
+from impasto.networks.fast import FOLD, FastNet
 from impasto.networks.painter import names_of
 from impasto.networks.shelf import locate
 from impasto.recipes import RECIPES
@@ -95,7 +96,9 @@ class Subject:
         return Objective(task.backbone, [*task._photo(photo), *task.styles[style]])
 
     def painted(self, photo: Tensor, style: int) -> Tensor:
-        return paint(self.network, photo, torch.eye(self.network.styles)[style : style + 1])
+        with torch.no_grad():
+            made: Tensor = self.network(photo, torch.eye(self.network.styles)[style : style + 1])
+        return made
 
 
 def value(objective: Objective, picture: Tensor) -> float:
@@ -118,7 +121,8 @@ def photos_in(folder: Path, longest: int, count: int) -> list[Tensor]:
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS)
     chosen = files[:: max(1, len(files) // count)][:count]
     found = [images.to_tensor(images.load(path)) for path in chosen]
-    return [resize(p, fit_size(*p.shape[-2:], longest)).clamp(0, 1) for p in found]
+    small = [resize(p, fit_size(*p.shape[-2:], longest)).clamp(0, 1) for p in found]
+    return [p[..., : p.shape[-2] // FOLD * FOLD, : p.shape[-1] // FOLD * FOLD] for p in small]
 
 
 def worth(args: argparse.Namespace) -> None:

@@ -22,10 +22,15 @@ ROOT = Path(__file__).parents[1] / "src" / "impasto" / "studio" / "static" / "ex
 #: Height and width of what is drawn.
 SIZE = (204, 256)
 PHOTO, PAINTING = "harbour", "nocturne"
+#: What textures are made of, where it is not the lilies.
+EXEMPLAR = {"impasto-texture-rows": "woodblock"}
 
 
 def recipe(name: str) -> Any:
     """The sample photo after a recipe, as a draft where that is not done at once."""
+    if name in RECIPES and all(term.role != "content" for term in RECIPES.get(name).terms):
+        exemplar = samples.painting(EXEMPLAR.get(name, "lilies"), (160, 160))
+        return impasto.texture(exemplar, recipe=name, size=204, quality="draft").array
     photo, painting = samples.photo(PHOTO, SIZE), samples.painting(PAINTING, SIZE)
     quality = None if name in ONE_PASS else "draft"
     return impasto.stylize(photo, painting, recipe=name, size=SIZE[1], quality=quality).array

@@ -1,14 +1,17 @@
-"""Makes the pictures and the table of ``docs/universal.md``: ``python docs/universal_pictures.py``.
+"""Makes the pictures and tables of ``docs/universal.md``: ``python docs/universal_pictures.py``.
 
 Every way to paint, from a light pass to a good optimisation, on samples that impasto draws. The
 distances are seen by a network that none of them uses, the embedded classifier: of style, the
 Wasserstein distance of its features' Gaussians to the painting's at four depths; of content, the
-squared distance of deep features to the photo's; both relative, 0 is equal. A trained network takes
-part where there is a model that knows the painting. Takes some minutes.
+squared distance of deep features to the photo's; both relative, 0 is equal. Takes some minutes.
+
+``python docs/universal_pictures.py PHOTO PAINTING MODEL`` does it for a pair of one's own, with the
+fast network MODEL, which knows the painting; its sheet shows results alone.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +22,9 @@ import numpy.typing as npt
 import torch
 
 import impasto
-from impasto import backbones, images, networks, samples
-from impasto.errors import UnknownName, UsageError
+from impasto import backbones, images, samples
 from impasto.images.resize import resize
 from impasto.losses import LOSSES
-from impasto.networks import shelf
 
 Array = npt.NDArray[np.float32]
 
@@ -45,6 +46,8 @@ WAYS: dict[str, dict[str, Any] | None] = {
 }
 #: In the order of the picture, five in a row; the photo and the painting come first.
 SHOWN = ("instant, light", "instant", "wct", "adain", "style-swap", "photo", "draft", "good")
+#: Of a pair of one's own, four in a row.
+OWN = ("instant, light", "instant", "wct", "adain", FAST, "draft", "draft from instant", "good")
 
 
 def tensor(picture: Array) -> torch.Tensor:
@@ -79,54 +82,67 @@ def fitted(picture: Array) -> Array:
     return np.asarray(resize(tensor(picture), size).clamp(0, 1)[0].permute(1, 2, 0).numpy())
 
 
-def trained(art: str, photo: Array) -> Array | None:
-    """By a trained network that knows the painting; None where there is none."""
-    for name, path in shelf.names().items():
-        if networks.read_card(path)[0] != "fast":
-            continue
-        try:
-            return impasto.apply(name, photo, style=art, size=SIZE).array
-        except (UnknownName, UsageError):
-            continue
-    return None
-
-
-def painted(photo: Array, painting: Array, art: str) -> Iterator[tuple[str, Array, float]]:
+def painted(photo: Array, painting: Array, model: str) -> Iterator[tuple[str, Array, float]]:
     """Name, picture and seconds of every way; the second call of a quick one is timed."""
     for name, options in WAYS.items():
+        if options is None and not model:
+            continue
         quick = name not in ("draft", "draft from instant", "good")
         for _ in range(2 if quick else 1):
             begun = time.perf_counter()
             if options is None:
-                picture = trained(art, photo)
+                picture = impasto.apply(model, photo, size=SIZE).array
             else:
                 picture = impasto.stylize(photo, painting, size=SIZE, **options).array
             seconds = time.perf_counter() - begun
-        if picture is not None:
-            yield name, picture, seconds
+        yield name, picture, seconds
 
 
-def main() -> None:
-    """The pictures, and the table on standard output."""
-    judge = Judge()
-    figures: dict[str, list[tuple[float, float, float]]] = {"the photo": []}
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for number, (scene, art) in enumerate(PAIRS, 1):
-        photo, painting = samples.photo(scene, (384, 512)), samples.painting(art, (384, 512))
-        small = fitted(photo), fitted(painting)
-        figures["the photo"].append((0.0, *judge(small[0], *small)))
-        row = {}
-        for name, picture, seconds in painted(photo, painting, art):
-            figures.setdefault(name, []).append((seconds, *judge(picture, *small)))
-            row[name] = picture
-        tiles = [*small, *(row[name] for name in SHOWN)]
-        sheet = np.concatenate([np.concatenate(tiles[i : i + 5], 1) for i in (0, 5)])
-        images.save(sheet, FOLDER / f"ways-{number}.jpg", quality=82, force=True)
+def compared(
+    photo: Array, painting: Array, model: str, judge: Judge
+) -> tuple[dict[str, Array], dict[str, tuple[float, float, float]]]:
+    """Pictures, and seconds, style and content, by way."""
+    small = fitted(photo), fitted(painting)
+    pictures = {"photo itself": small[0], "painting": small[1]}
+    figures = {"the photo": (0.0, *judge(small[0], *small))}
+    for name, picture, seconds in painted(photo, painting, model):
+        pictures[name] = picture
+        figures[name] = (seconds, *judge(picture, *small))
+    return pictures, figures
+
+
+def sheet(pictures: dict[str, Array], names: tuple[str, ...], path: Path) -> None:
+    """Two rows."""
+    tiles, half = [pictures[n] for n in names], len(names) // 2
+    rows = [np.concatenate(tiles[i : i + half], 1) for i in (0, half)]
+    images.save(np.concatenate(rows), path, quality=82, force=True)
+
+
+def printed(every: list[dict[str, tuple[float, float, float]]]) -> None:
+    """The means as a table."""
     print("| way | seconds | style | content |\n|---|---|---|---|")
-    for name, found in figures.items():
-        seconds, style, content = np.mean(found, axis=0)
+    for name in every[0]:
+        seconds, style, content = np.mean([found[name] for found in every], axis=0)
         print(f"| {name} | {seconds:.1f} | {style:.3f} | {content:.3f} |")
 
 
+def main(own: list[str]) -> None:
+    """The pictures, and the table on standard output."""
+    judge, every = Judge(), []
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    if own:
+        photo, painting = (images.load(path).rgb for path in own[:2])
+        pictures, figures = compared(photo, painting, own[2], judge)
+        sheet(pictures, OWN, FOLDER / "ways-own.jpg")
+        printed([figures])
+        return
+    for number, (scene, art) in enumerate(PAIRS, 1):
+        photo, painting = samples.photo(scene, (384, 512)), samples.painting(art, (384, 512))
+        pictures, figures = compared(photo, painting, "", judge)
+        sheet(pictures, ("photo itself", "painting", *SHOWN), FOLDER / f"ways-{number}.jpg")
+        every.append(figures)
+    printed(every)
+
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

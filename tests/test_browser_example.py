@@ -76,7 +76,7 @@ def test_a_photo_is_painted_in_the_page(site: str, network: FastNet, tmp_path: P
     driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
-    photo = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    photo = np.random.default_rng(0).integers(0, 255, (47, 66, 3), dtype=np.uint8)
     Image.fromarray(photo).save(tmp_path / "photo.png")
     with driver.sync_playwright() as player:
         browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -86,7 +86,7 @@ def test_a_photo_is_painted_in_the_page(site: str, network: FastNet, tmp_path: P
         page.wait_for_function(ready, timeout=120_000)
         assert page.locator("#styles label").all_inner_texts() == ["Night", "Day"]
         page.set_input_files("#file", tmp_path / "photo.png")
-        painted = "/^64 x 48 in/.test(document.getElementById('status').textContent)"
+        painted = "/^66 x 47 in/.test(document.getElementById('status').textContent)"
         page.wait_for_function(painted, timeout=120_000)
         data = page.evaluate("document.getElementById('picture').toDataURL()")
         page.set_input_files("#file", {"name": "x.txt", "mimeType": "text/plain", "buffer": b"no"})
@@ -95,4 +95,4 @@ def test_a_photo_is_painted_in_the_page(site: str, network: FastNet, tmp_path: P
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))))[..., :3]
     given = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
     want = paint(network, given)[0].permute(1, 2, 0).numpy() * 255
-    assert np.abs(shown - want).max() <= 1.01
+    assert np.abs(shown - want).max() <= 0.5 + 1e-3 * 255  # the canvas holds whole numbers

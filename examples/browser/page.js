@@ -2,10 +2,10 @@
 import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
 
 const LONGEST = 1024; // px; larger photos are reduced
-const FOLD = 4; // the network takes multiples of 4
+const LEAST = 2; // px; the network takes nothing smaller
 
 const $ = (id) => document.getElementById(id);
-let session, shares, photo, busy = false, again = false;
+let session, shares, photo, seed = 0, busy = false, again = false;
 
 ort.env.wasm.wasmPaths = new URL("node_modules/onnxruntime-web/dist/", document.baseURI).href;
 ort.env.wasm.numThreads = self.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
@@ -37,14 +37,21 @@ async function begin() {
     label.append(name, dial);
     $("styles").append(label);
   }
+  if (session.inputNames.includes("noise")) {
+    $("another").hidden = false;
+    $("another").addEventListener("click", () => {
+      seed++;
+      paint();
+    });
+  }
   say("Ready");
 }
 
-// Planes of red, green and blue in [0, 1]; sides cut to multiples of FOLD.
+// Planes of red, green and blue in [0, 1].
 async function read(file) {
   const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
   const scale = Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height));
-  const side = (n) => Math.max(2 * FOLD, Math.floor((n * scale) / FOLD) * FOLD);
+  const side = (n) => Math.max(LEAST, Math.round(n * scale));
   const width = side(bitmap.width), height = side(bitmap.height);
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d");
@@ -55,6 +62,17 @@ async function read(file) {
     for (let c = 0; c < 3; c++) planes[c * size + i] = bytes[4 * i + c] / 255;
   }
   return { width, height, planes };
+}
+
+// Even noise in [0, 1), for networks that have many pictures of a photo (xorshift, Marsaglia 2003).
+function noise(count) {
+  let state = seed + 1;
+  return Float32Array.from({ length: count }, () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  });
 }
 
 function show(planes, width, height) {
@@ -85,10 +103,17 @@ async function paint() {
     const started = performance.now();
     const total = shares.reduce((a, b) => a + b, 0);
     const parts = total > 0 ? shares.map((s) => s / total) : shares.map((_, i) => Number(i === 0));
-    const image = new ort.Tensor("float32", photo.planes, [1, 3, photo.height, photo.width]);
-    const mixture = new ort.Tensor("float32", Float32Array.from(parts), [1, parts.length]);
+    const tensor = (values, shape) => new ort.Tensor("float32", values, shape);
+    const shape = [1, 3, photo.height, photo.width];
+    const given = {
+      image: tensor(photo.planes, shape),
+      shares: tensor(Float32Array.from(parts), [1, parts.length]),
+    };
+    if (session.inputNames.includes("noise")) {
+      given.noise = tensor(noise(photo.planes.length), shape);
+    }
     try {
-      const { painted } = await session.run({ image, shares: mixture });
+      const { painted } = await session.run(given);
       show(painted.data, photo.width, photo.height);
       const seconds = ((performance.now() - started) / 1000).toFixed(2);
       say(`${photo.width} x ${photo.height} in ${seconds} s`);

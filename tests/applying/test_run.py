@@ -133,6 +133,10 @@ def test_files_that_do_not_paint_are_refused(here: Path) -> None:
     networks.save(here / "own" / "dec.safetensors", made, "decoder", architecture, Card())
     with pytest.raises(UsageError, match="paints no photos"):
         impasto.apply("dec", photo(8, 8))
+    with pytest.raises(UnknownName) as unknown:
+        impasto.apply("unlike any", photo(8, 8))
+    assert "two" in unknown.value.hint
+    assert "dec" not in unknown.value.hint
 
 
 def test_shares_of_one_painting_named_twice_add() -> None:
@@ -169,6 +173,7 @@ def test_folder(here: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     code, out, err = run(capfdbinary, "apply", "two", "in", "-o", "out2")
     assert code == 4
     assert "1 of 3 pictures failed: b.png" in err
+    assert "error: in/b.png is not a picture; impasto reads PNG" in err
     assert len(out.splitlines()) == 2
     code, out, _ = run(capfdbinary, "apply", "two", "in", "-o", "in")
     assert code == 2

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from impasto import native
 from impasto.backbones import ARCHITECTURES, Preprocessing
-from impasto.engine.memory import activation_bytes
+from impasto.engine.memory import PROBE, activation_bytes
 
 
 def build(arch, padding="zeros", pooling="max"):
@@ -60,9 +61,32 @@ def test_the_estimate_covers_what_is_kept(arch, padding):
     assert 0.97 * kept <= estimate <= 1.3 * kept + 2 * widest
 
 
-def test_padding_that_copies_costs_memory():
+def copies(net, size):
+    """Bytes per pixel of the padded inputs of all convolutions down to relu4_1, counted by hand."""
+    total, channels, stride = 0.0, 3, 1
+    for name in list(net.table)[: list(net.table).index("relu4_1")]:
+        if name.startswith("conv"):
+            total += 4 * channels * (size / stride + 2) ** 2 / size**2
+        channels, stride = net.table[name].channels, net.table[name].stride
+    return total
+
+
+def test_padding_that_copies_costs_memory(monkeypatch):
+    """torch's convolutions keep the padded copies for the way back, which can be counted.
+
+    Ours keep none. Which layers are ours depends on what was measured to be faster on the machine,
+    so there is no factor that holds everywhere: it is 1.4 without our kernels, and 1 if all were.
+    """
     plain, copied = build("vgg16"), build("vgg16", "replicate")
-    assert activation_bytes(copied, ["relu4_1"]) > 1.1 * activation_bytes(plain, ["relu4_1"])
+
+    def more():
+        return activation_bytes(copied, ["relu4_1"]) - activation_bytes(plain, ["relu4_1"])
+
+    expected = copies(plain, PROBE)
+    assert -1e-9 < more() < expected * (1 + 1e-6)
+    monkeypatch.setenv(native.SWITCH, "off")
+    assert more() == pytest.approx(expected, rel=1e-6)
+    assert activation_bytes(copied, ["relu4_1"]) > 1.3 * activation_bytes(plain, ["relu4_1"])
 
 
 def test_layers_that_see_the_whole_picture_cost_nothing_per_pixel():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
@@ -100,3 +102,23 @@ def test_it_learns_nothing_from_a_picture_gone_astray() -> None:
     target = LOSS.target(stripes("down", 0))
     picture[0, 0, 3, 3] = float("nan")
     assert torch.equal(LOSS.learn(picture, target)[2], target[2])
+
+
+def test_value_in_float64() -> None:
+    """Patch by patch, with the critic's formula."""
+    picture, target = stripes("across", 1, 7).double(), taught(stripes("across", 1), 20)
+    patches, _, critic = (t.double().numpy() for t in target)
+    mean = patches.mean((0, 2, 3))
+    std = patches.std((0, 2, 3))
+    row, filters = critic[0], 9 * 4 * LOSS.hidden
+    first = row[:filters].reshape(LOSS.hidden, 4, 3, 3)
+    bias, second = row[filters : filters + LOSS.hidden], row[filters + LOSS.hidden : -1]
+    plane = (picture.numpy()[0] - mean[:, None, None]) / std[:, None, None]
+    plane = np.pad(plane, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    hinges = []
+    for y in range(7):
+        for x in range(7):
+            seen = (first * plane[:, y : y + 3, x : x + 3]).sum((1, 2, 3)) + bias
+            score = second @ np.where(seen > 0, seen, 0.2 * seen) + row[-1]
+            hinges.append(max(0.0, 1 - score))
+    assert float(LOSS(picture.float(), target)) == pytest.approx(np.mean(hinges), rel=1e-4)

@@ -33,9 +33,26 @@ def test_johnson_paints_any_size_and_every_style() -> None:
     assert torch.equal(paint(network, image, strip=8), one)
 
 
+def test_what_a_johnson_network_needs() -> None:
+    deep = JohnsonNet.of("c3s1-4,d6,d8,d8,u8,u4,u4,c3s1-3").eval().requires_grad_(False)
+    assert deep.multiple == 8
+    assert paint(deep, torch.rand(1, 3, 21, 34)).shape == (1, 3, 21, 34)
+    with torch.device("meta"):
+        assert build("johnson", "").bytes_per_pixel == 100 + 21 * 32
+
+
 @pytest.mark.parametrize(
     "architecture",
-    ["c9s1-32", "c4s1-8,c3s1-3", "d8,c3s1-3", "c3s1-8,R9,c3s1-3", "x3", "c3s1-0,c3s1-3", "u3,d3"],
+    [
+        "c9s1-32",
+        "c4s1-8,c3s1-3",
+        "d8,c3s1-3",
+        "c3s1-8,R9,c3s1-3",
+        "x3",
+        "c3s1-0,c3s1-3",
+        "u3,d3",
+        "d3,d3,d3,d3,d3,d3,c3s1-3",
+    ],
 )
 def test_johnson_refuses(architecture: str) -> None:
     with pytest.raises(UsageError, match="architecture"):

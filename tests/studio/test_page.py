@@ -186,7 +186,7 @@ def test_history_outlives_the_server_and_settings_come_back(page, house: Studio)
     assert again["spec"] == made["spec"]
     # Two of them beside each other.
     page.locator(".compare").click()
-    page.locator(".piece button").nth(2).click()
+    page.locator(f'.piece[data-job="{made["id"]}"] button').first.click()
     expect(page.locator(".window")).to_have_count(2)
     expect(page.locator(".tag")).to_have_text([f"№ {again['number']}", f"№ {made['number']}"])
 

@@ -23,6 +23,7 @@ from impasto.recipes import RECIPES, Schedule
 from impasto.specs import StylizeSpec
 from impasto.styling import tiling
 from impasto.styling.inputs import Inputs
+from impasto.styling.job import scales_of
 from impasto.styling.plan import resolve
 from impasto.styling.run import Stylization
 from impasto.testing import thin_vgg
@@ -326,3 +327,23 @@ def test_real_weights_paint() -> None:
     assert found[-1] < 0.3 * found[0]
     blue = run.image()[0, 2].mean() - run.image()[0, 0].mean()
     assert blue > 0.1  # the nocturne is blue, the harbour is not
+
+
+@pytest.mark.parametrize(
+    ("asked", "steps"),
+    [
+        ({}, [40, 14, 4]),
+        ({"scales": 2}, [14, 4]),
+        ({"scales": 1}, [40]),  # all large shapes are still to be made
+        ({"scales": 1, "init": "small.png"}, [4]),
+        ({"scales": 1, "init": "small.png", "iterations": 9}, [9]),
+        ({"scales": 9, "init": "small.png"}, [40, 14, 4]),
+    ],
+)
+def test_fewer_scales_are_the_largest(asked: dict[str, Any], steps: list[int]) -> None:
+    spec = StylizeSpec.build(content="p", style=("a",), size=480, quality="draft", **asked)
+    plan = resolve(spec)
+    assert plan.schedule.steps["draft"][:3] == (asked.get("iterations", 4), 14, 40)
+    found = scales_of(plan, (360, 480), SMALL)
+    assert [s.steps for s in found] == steps
+    assert (found[-1].height, found[-1].width) == (360, 480)

@@ -54,12 +54,14 @@ class Applying(AtOnce):
             "size": [self.size[1], self.size[0]],
             "alpha": self.spec.alpha,
             "colors": self.spec.colors,
+            **({"seed": self.spec.seed} if self.painter.network.noisy else {}),
         }
 
     def _strip(self) -> int:
         """Rows per strip; 0 is all at once."""
         free = memory.available(self.device)
-        strip, need = rows_at_once(self.size, self.spec.tile, free, memory.BASE)
+        network = self.painter.network
+        strip, need = rows_at_once(network, self.size, self.spec.tile, free, memory.BASE)
         memory.check_fits(need, free, self.size[0] * self.size[1], max(self.size))
         return strip
 
@@ -70,7 +72,8 @@ class Applying(AtOnce):
         if self.size != self.picture.size:
             photo = resize(photo, self.size).clamp(0, 1)
         shares = torch.tensor([self.shares], device=self.device)
-        made = paint(self.painter.network.to(self.device), photo, shares, self.strip)
+        network = self.painter.network.to(self.device)
+        made = paint(network, photo, shares, self.strip, self.spec.seed)
         if self.spec.colors == "content":
             made = keep_colours(made, photo)
         return made if self.spec.alpha == 1 else photo.lerp(made, self.spec.alpha)

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from impasto.backbones.lowering import LOW, Lowered
 from impasto.errors import InputError, UnknownName, UsageError, WeightsError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -142,7 +143,7 @@ class Backbone(nn.Module, ABC):
         """Yield activations in the order of :attr:`table`.
 
         ``x`` has been preprocessed, or is the activation of the layer ``after``, one of
-        :attr:`cuts`; then only what follows it is yielded. Layers in ``keep`` are read by the
+        :attr:`borders`; then only what follows it is yielded. Layers in ``keep`` are read by the
         caller after the walk has gone on, so they must not be overwritten in place; all others
         may be, but never ``x``. Where ``keep`` names any, the others may be left out; where it is
         empty, every activation is yielded.
@@ -150,8 +151,18 @@ class Backbone(nn.Module, ABC):
 
     @property
     def cuts(self) -> tuple[str, ...]:
-        """Layers after which a walk can begin, shallow to deep: one for each stride from 4 on."""
+        """Borders that are one for tiles too, shallow to deep: one for each stride from 4 on."""
         return ()
+
+    @property
+    def borders(self) -> tuple[str, ...]:
+        """Layers after which a walk can begin, shallow to deep: one for each stride from 2 on."""
+        return ()
+
+    def filter_bytes(self, layers: Iterable[str]) -> int:
+        """Bytes of the filters down to the deepest of ``layers`` in the form of our kernels."""
+        del layers
+        return 0
 
     def freeze(self) -> Backbone:
         """Evaluation mode, no gradients to the weights; returns self."""
@@ -239,38 +250,55 @@ class Backbone(nn.Module, ABC):
             layers: Names or aliases. The walk stops after the deepest of them.
 
         Returns:
-            The names as they were given, each with a tensor (B, C, H', W').
+            The names as they were given, each with a tensor (B, C, H', W') in the dtype of ``x``,
+            also where the network computes in fewer bits (:mod:`impasto.backbones.lowering`).
 
         Raises:
             UnknownName: A layer does not exist.
             InputError: The picture is smaller than the deepest layer needs.
         """
         names = {layer: self.resolve(layer) for layer in layers}
-        wanted = frozenset(names.values())
-        if not wanted:
-            return {}
-        need = self.min_size(wanted)
-        if min(x.shape[-2:]) < need:
-            deepest = max(wanted, key=lambda n: self.table[n].min_size)
-            raise InputError(
-                f"a picture of {x.shape[-1]} x {x.shape[-2]} px is too small for {deepest} of "
-                f"{self.name}, which needs {need} px",
-                hint="choose a larger size or a shallower layer",
-            )
-        found = self._found(self.walk(self.preprocessing(x), wanted), wanted)
-        return {layer: found[name] for layer, name in names.items()}
+        self.check_size(x, names.values())
+        return self._read(self.preprocessing(x), names)
 
     def taps_after(self, cut: str, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Activations of ``layers``, all of them behind ``cut``, given its activation ``x``.
 
         Args:
-            cut: One of :attr:`cuts`.
+            cut: One of :attr:`borders`.
             x: (B, C, H, W).
             layers: Names or aliases.
         """
-        names = {layer: self.resolve(layer) for layer in layers}
-        wanted = frozenset(names.values())
-        found = self._found(self.walk(x, wanted, cut), wanted) if wanted else {}
+        return self._read(x, {layer: self.resolve(layer) for layer in layers}, cut)
+
+    def check_size(self, x: Tensor, layers: Iterable[str]) -> None:
+        """Refuse pictures ``x`` (B, 3, H, W) for which some of ``layers`` has no position.
+
+        Raises:
+            InputError: The message names the deepest layer and what it needs.
+        """
+        names = [self.resolve(layer) for layer in layers]
+        need = self.min_size(names)
+        if min(x.shape[-2:]) < need:
+            deepest = max(names, key=lambda n: self.table[n].min_size)
+            raise InputError(
+                f"a picture of {x.shape[-1]} x {x.shape[-2]} px is too small for {deepest} of "
+                f"{self.name}, which needs {need} px",
+                hint="choose a larger size or a shallower layer",
+            )
+
+    def _read(
+        self, x: Tensor, names: Mapping[str, str], after: str | None = None
+    ) -> dict[str, Tensor]:
+        """Activations by the keys of ``names``, in the dtype of ``x``; see :meth:`walk`."""
+        wanted, dtype = frozenset(names.values()), next(self.parameters()).dtype
+        if not wanted:
+            return {}
+        passage = Lowered(dtype) if dtype in LOW and dtype != x.dtype else None
+        inside = x if passage is None else passage.lower(x)
+        found = self._found(self.walk(inside, wanted, after), wanted)
+        if passage is not None:
+            found = passage.lift(found, x.dtype)
         return {layer: found[name] for layer, name in names.items()}
 
     @staticmethod

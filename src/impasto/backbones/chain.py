@@ -9,7 +9,7 @@ strides and smallest inputs follow from the windows of the convolutions and pool
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from typing import cast
@@ -363,16 +363,37 @@ class Chain(Backbone):
     @property
     def cuts(self) -> tuple[str, ...]:
         """See :attr:`Backbone.cuts`."""
-        found: list[str] = []
-        stages = list(cast("Iterable[Stage]", self.stages))
-        stride = 2
-        for stage, behind in pairwise(stages):
+        return tuple(self._coarser(2, lambda tap: tap.reach is not None))
+
+    @property
+    def borders(self) -> tuple[str, ...]:
+        """See :attr:`Backbone.borders`."""
+        return tuple(self._coarser(1, lambda tap: tap.stride > 0))
+
+    def _coarser(self, stride: int, suits: Callable[[Tap], bool]) -> Iterator[str]:
+        """The first layer of each larger stride than ``stride`` that suits, shallow to deep."""
+        for stage, behind in pairwise(cast("Iterable[Stage]", self.stages)):
             tap = self.table[stage.name]
             # A ReLU would overwrite what it is given.
-            if tap.stride > stride and tap.reach is not None and not isinstance(behind, Relu):
-                found.append(stage.name)
+            if tap.stride > stride and suits(tap) and not isinstance(behind, Relu):
                 stride = tap.stride
-        return tuple(found)
+                yield stage.name
+
+    def filter_bytes(self, layers: Iterable[str]) -> int:
+        """See :meth:`Backbone.filter_bytes`."""
+        place = {name: i for i, name in enumerate(self.table)}
+        deepest, before = max((place[n] for n in layers), default=-1), -1
+        total = 0
+        for stage in cast("Iterable[Stage]", self.stages):
+            if before >= deepest:
+                break
+            before = place[stage.name]
+            total += sum(
+                m.filters.room
+                for m in stage.modules()
+                if isinstance(m, Conv) and m.groups == m.window.stride == 1
+            )
+        return total
 
     def _behind(self, name: str | None) -> Iterator[Stage]:
         """The stages that follow the one called ``name``; all of them without one."""

@@ -6,6 +6,8 @@ of their own. Nothing here loads torch or numpy before a command really needs th
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if sys.stderr is None:  # closed by whoever started us
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+    # At its end a process would look for cycles in all that torch has loaded: half a second.
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments == ["--version"]:
         import impasto

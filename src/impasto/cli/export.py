@@ -18,7 +18,7 @@ def export(
     output: Annotated[str, Parameter(name=["--output", "-o"])],
     force: bool = False,
 ) -> None:
-    """Write a painting network as one ONNX file of any height and width.
+    """Write a trained network as one ONNX file of any height and width.
 
     Args:
         session: How to talk.

@@ -56,7 +56,7 @@ def run_folder(
             raise Cancelled(f"stopped after {len(done)} of {len(pairs)} pictures") from None
         except ImpastoError as error:
             failed.append(str(source))
-            session.note("".join(f"{source.name}: {line} " for line in lines(error)))
+            session.note("".join(lines(error)).replace("  hint: ", "; "))
         else:
             done.append(str(finished.path))
     if failed:

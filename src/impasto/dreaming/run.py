@@ -14,7 +14,7 @@ from impasto.backbones import CLASSIFIER, Backbone
 from impasto.backbones import load as load_backbone
 from impasto.dreaming.frames import Bytes, Frames, as_bytes, nearer
 from impasto.engine import memory
-from impasto.engine.devices import pick_device
+from impasto.engine.devices import pick_device, placed
 from impasto.engine.dreams import LOOSE_HALO, Dream, Guided, Loudness, Score, tiling
 from impasto.engine.optimise import Optimisation, Optimiser
 from impasto.engine.pixels import PlainPixels
@@ -74,7 +74,8 @@ class Dreaming:
     ) -> None:
         self.spec, self.photo, self.guide = spec, photo, guide
         self.device = pick_device(spec.device)
-        self.backbone = (backbone or load_backbone(spec.backbone or NETWORK)).to(self.device)
+        network = backbone or load_backbone(spec.backbone or NETWORK)
+        self.backbone = placed(network, self.device, spec.precision)
         self.layers = self._layers()
         longest = spec.size or min(LONGEST, max(photo.height, photo.width))
         self.size = fit_size(photo.height, photo.width, longest)
@@ -211,7 +212,7 @@ class Dreaming:
         rate = Optimiser("sgd")
         need = memory.estimate(self.backbone, self.layers, rate, pixels)
         if self.spec.tile == "off" or free is None or need <= memory.SHARE * free:
-            memory.check_fits(need, free, pixels, longest)
+            memory.check_fits(need, free, pixels, longest, memory.fixed(self.backbone, self.layers))
             return longest
         tile = min(TILE, longest)
         halo = tiling(self.backbone, tile, self.layers).halo

@@ -34,7 +34,7 @@ def kept_memory() -> Iterator[bool]:
     Yields:
         Whether that is so: not outside Linux with glibc, nor where it is switched off.
     """
-    libc = None if os.environ.get(SWITCH, "").lower() in ("0", "off", "no") else _glibc()
+    libc = _glibc() if keeps() else None
     if libc is None:
         yield False
         return
@@ -43,6 +43,12 @@ def kept_memory() -> Iterator[bool]:
         yield True
     finally:
         _leave(libc)
+
+
+def keeps() -> bool:
+    """Whether :func:`kept_memory` has an effect here."""
+    off = os.environ.get(SWITCH, "").lower() in ("0", "off", "no")
+    return not off and _glibc() is not None
 
 
 @cache

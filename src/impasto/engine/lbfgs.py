@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,7 +16,7 @@ from impasto.engine.store import IN_MEMORY, Store
 MIN_COSINE = 1e-7
 
 
-class LBFGS(torch.optim.Optimizer):
+class LBFGS:
     """Limited-memory BFGS (Nocedal & Wright 2006, algorithm 7.5) with unit steps.
 
     With ``first=0`` it walks the path of ``torch.optim.LBFGS`` without a line search, where that
@@ -23,6 +24,9 @@ class LBFGS(torch.optim.Optimizer):
     happened, so that clamping between steps does not falsify them; and pairs are judged by their
     cosine, where torch's absolute bound ``y.s > 1e-10`` makes it plain gradient descent on small
     objectives without a word.
+
+    It is used like one of torch's optimisers and is none: the first of those in a process loads
+    torch's compiler, which takes longer than many a run.
 
     Args:
         params: Leaf tensors, contiguous.
@@ -47,13 +51,15 @@ class LBFGS(torch.optim.Optimizer):
         store: Store = IN_MEMORY,
         bounds: tuple[float, float] | None = None,
     ) -> None:
-        super().__init__(params, {"lr": lr, "history": history, "first": first})
-        self._leaves: list[Tensor] = self.param_groups[0]["params"]
+        self._leaves = list(params)
+        group = {"params": self._leaves, "lr": lr, "history": history, "first": first}
+        self.param_groups: list[dict[str, Any]] = [group]
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self._store = store
         self._bounds = bounds
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor:  # type: ignore[override]
+    def step(self, closure: Callable[[], Tensor]) -> Tensor:
         """Evaluate ``closure`` once and move.
 
         Args:
@@ -62,8 +68,6 @@ class LBFGS(torch.optim.Optimizer):
         Returns:
             What the closure returned: the objective before the step.
         """
-        if closure is None:
-            raise TypeError("LBFGS needs a closure")
         with torch.enable_grad():
             loss = closure()
         memory, store = self.state[self._leaves[0]], self._store
@@ -82,6 +86,29 @@ class LBFGS(torch.optim.Optimizer):
         self._move(direction, self.param_groups[0]["lr"])
         memory["gradient"], memory["point"] = gradient, point
         return loss
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of the parameters; ``set_to_none`` is as in torch's, and ignored."""
+        del set_to_none
+        for leaf in self._leaves:
+            leaf.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What :meth:`load_state_dict` needs, in torch's form; tensors are shared, not copied."""
+        (group,) = self.param_groups
+        numbers = {id(leaf): i for i, leaf in enumerate(self._leaves)}
+        return {
+            "state": {numbers[id(leaf)]: memory for leaf, memory in self.state.items()},
+            "param_groups": [group | {"params": list(range(len(self._leaves)))}],
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`, on the device of the parameters."""
+        (group,) = saved["param_groups"]
+        self.param_groups[0].update({k: v for k, v in group.items() if k != "params"})
+        for number, memory in saved["state"].items():
+            leaf = self._leaves[number]
+            self.state[leaf] = {k: _beside(leaf, v) for k, v in memory.items()}
 
     def _leave_out(self, gradient: Tensor, point: Tensor, low: float, high: float) -> None:
         """Zero in ``gradient`` what would move ``point`` beyond its bounds."""
@@ -144,3 +171,10 @@ class LBFGS(torch.optim.Optimizer):
 
 def _gradient(parameter: Tensor) -> Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+
+
+def _beside(leaf: Tensor, value: Any) -> Any:
+    """A tensor, or a list of them, on the device of ``leaf``."""
+    if isinstance(value, list):
+        return [_beside(leaf, v) for v in value]
+    return value.to(leaf.device) if isinstance(value, Tensor) else value

@@ -13,8 +13,11 @@ import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone
+from impasto.backbones.lowering import LOW
+from impasto.engine.allocator import keeps
 from impasto.engine.objective import IMAGE
 from impasto.engine.optimise import Optimiser
+from impasto.engine.recompute import Stretch, stretches
 from impasto.engine.store import LARGE
 from impasto.engine.tiles import Tiling, sections
 from impasto.errors import ResourceError
@@ -27,6 +30,8 @@ TILED_BASE = 900_000_000
 PLANE = 12
 #: Pictures that a job holds besides the optimiser's, whole and in tiles.
 PICTURES, TILED_PICTURES = 8, 4
+#: Process over need where freed memory is kept: blocks do not fit into each other's places.
+KEPT = 1.25
 #: Copies of the layers that losses look at; of those that they need whole.
 COPIES, WHOLE_COPIES = 1.0, 4.0
 #: Bytes that the curvature pairs of L-BFGS may take, and how many there are at least.
@@ -47,13 +52,20 @@ def activation_bytes(backbone: Backbone, layers: Iterable[str]) -> float:
     wanted = {backbone.resolve(n) for n in layers if n != IMAGE}
     if not wanted:
         return 0.0
-    size = max(PROBE, backbone.min_size(wanted))
+    held, order = _held_behind(backbone, None, wanted)
+    return held + 2 * _gradient_bytes(backbone, order)
+
+
+def _probe(backbone: Backbone, channels: int, edge: int) -> Tensor:
+    """What a backbone is given, in zeros."""
     weight = next(backbone.parameters())
-    probe = torch.zeros(1, 3, size, size, device=weight.device, dtype=weight.dtype)
-    held = _held_bytes(backbone, probe, lambda x: backbone.taps(x, wanted)) / size**2
-    order = list(backbone.table)
-    last = max(order.index(n) for n in wanted)
-    return held + 2 * _widest(backbone, order[: last + 1])
+    dtype = torch.float32 if weight.dtype in LOW else weight.dtype
+    return torch.zeros(1, channels, edge, edge, device=weight.device, dtype=dtype)
+
+
+def _gradient_bytes(backbone: Backbone, layers: Iterable[str]) -> float:
+    """Bytes per pixel of the gradient of the widest of ``layers``, as the network computes it."""
+    return _widest(backbone, layers) * next(backbone.parameters()).element_size() / 4
 
 
 def _held_bytes(backbone: Backbone, probe: Tensor, run: Callable[[Tensor], Any]) -> int:
@@ -98,8 +110,70 @@ def estimate(backbone: Backbone, layers: Iterable[str], optimiser: Optimiser, pi
     """
     names = set(layers)
     per_pixel = activation_bytes(backbone, names) + optimiser_bytes(optimiser)
-    per_pixel += COPIES * _bytes_of(backbone, names) + PICTURES * PLANE
-    return BASE + per_pixel * pixels
+    per_pixel += _copies(backbone, names) + PICTURES * PLANE
+    return fixed(backbone, names) + _kept(backbone) * per_pixel * pixels
+
+
+def fixed(backbone: Backbone, layers: Iterable[str]) -> float:
+    """Bytes of a run that do not depend on the picture's size."""
+    return BASE + backbone.filter_bytes({backbone.resolve(n) for n in layers if n != IMAGE})
+
+
+def _kept(backbone: Backbone) -> float:
+    """:data:`KEPT` where it applies."""
+    on_cpu = next(backbone.parameters()).device.type == "cpu"
+    return KEPT if on_cpu and keeps() else 1.0
+
+
+def _copies(backbone: Backbone, layers: Iterable[str]) -> float:
+    """Bytes per pixel that losses add to ``layers``, their gradients among them.
+
+    Of a network in fewer bits, losses see copies in float32, which their gradients replace.
+    """
+    return max(COPIES, float(_low(backbone))) * _bytes_of(backbone, layers)
+
+
+def _low(backbone: Backbone) -> bool:
+    """Whether the network computes in fewer bits than pictures have."""
+    return next(backbone.parameters()).dtype in LOW
+
+
+def estimate_recomputed(
+    backbone: Backbone,
+    layers: Iterable[str],
+    optimiser: Optimiser,
+    pixels: int,
+    *,
+    whole: Iterable[str] = (),
+) -> float:
+    """As :func:`estimate`, with activation checkpointing.
+
+    Kept are the maps at the borders and the layers that are wanted whole, with what losses make of
+    them; on the way back there are the activations of one stretch more.
+
+    Args:
+        backbone: The network.
+        layers: Those of all terms.
+        optimiser: How pixels are moved.
+        pixels: Of the picture.
+        whole: Layers of losses that are no sums over positions.
+    """
+    names = [n for n in layers if n != IMAGE]
+    parts = stretches(backbone, names)
+    kept = _bytes_of(backbone, [p.border for p in parts])
+    kept += (1 + COPIES) * _bytes_of(backbone, whole)
+    peak = max(_stretch_bytes(backbone, part) for part in parts)
+    per_pixel = kept + peak + optimiser_bytes(optimiser) + PICTURES * PLANE
+    return fixed(backbone, names) + per_pixel * pixels
+
+
+def _stretch_bytes(backbone: Backbone, part: Stretch) -> float:
+    """Bytes per pixel of the picture that a stretch holds while it is gone back through."""
+    if not part.ends:
+        return 0.0
+    held, order = _held_behind(backbone, part.after, part.ends)
+    copies = _copies(backbone, part.layers)
+    return held + 2 * _gradient_bytes(backbone, order) + copies
 
 
 @dataclass(frozen=True)
@@ -163,26 +237,34 @@ def _tile_bytes(section: Tiling, size: tuple[int, int]) -> float:
 
 def _section_bytes(section: Tiling) -> float:
     """Bytes per cell that a forward and backward pass through ``section`` holds."""
-    backbone, names = section.backbone, {*section.layers, section.cut} - {IMAGE, None}
+    names = list(dict.fromkeys(n for n in (*section.layers, section.cut) if n not in (IMAGE, None)))
     if not names:
         return 8.0 * PLANE
-    wanted = {backbone.resolve(n) for n in names if n is not None}
-    after = section.after
-    channels = 3 if after is None else backbone.table[after].channels
-    edge = PROBE if after is None else max(8, PROBE // 2)
-    weight = next(backbone.parameters())
-    probe = torch.zeros(1, channels, edge, edge, device=weight.device, dtype=weight.dtype)
+    backbone = section.backbone
+    held, order = _held_behind(backbone, section.after, names)
+    copies = _copies(backbone, section.layers)
+    return (held + 3 * _gradient_bytes(backbone, order) + copies) * section.scale**2
 
-    def run(x: Tensor) -> dict[str, Tensor]:
-        return backbone.taps(x, wanted) if after is None else backbone.taps_after(after, x, wanted)
 
-    held = _held_bytes(backbone, probe, run) / edge**2
+def _held_behind(
+    backbone: Backbone, after: str | None, names: Iterable[str]
+) -> tuple[float, list[str]]:
+    """Bytes per pixel of the picture that autograd keeps from ``after`` to ``names``.
+
+    Returns:
+        They, measured; and the layers between.
+    """
+    wanted = {backbone.resolve(n) for n in names}
     order = list(backbone.table)
-    first = 0 if after is None else order.index(after)
     last = max(order.index(n) for n in wanted)
-    widest = _widest(backbone, order[first : last + 1]) * section.scale**2
-    copies = COPIES * _bytes_of(backbone, section.layers) * section.scale**2
-    return held + 3 * widest + copies
+    if after is None:
+        edge = max(PROBE, backbone.min_size(wanted))
+        held = _held_bytes(backbone, _probe(backbone, 3, edge), lambda x: backbone.taps(x, wanted))
+        return held / edge**2, order[: last + 1]
+    tap, edge = backbone.table[after], max(8, PROBE // 2)
+    probe = _probe(backbone, tap.channels, edge)
+    held = _held_bytes(backbone, probe, lambda x: backbone.taps_after(after, x, wanted))
+    return held / (edge * tap.stride) ** 2, order[order.index(after) : last + 1]
 
 
 def _bytes_of(backbone: Backbone, layers: Iterable[str | None]) -> float:
@@ -216,7 +298,9 @@ def resident() -> float:
     return used or 0.0
 
 
-def check_fits(need: float, free: float | None, pixels: int, longest: int) -> None:
+def check_fits(
+    need: float, free: float | None, pixels: int, longest: int, least: float = BASE
+) -> None:
     """Refuse a run that cannot fit, whose need grows with its pixels.
 
     Args:
@@ -224,14 +308,15 @@ def check_fits(need: float, free: float | None, pixels: int, longest: int) -> No
         free: Bytes there are, or None when unknown.
         pixels: Of the picture.
         longest: Its longest side, px.
+        least: Bytes that do not grow (:func:`fixed`).
 
     Raises:
         ResourceError: It does not fit; the hint names the largest size that does.
     """
     if free is not None and need > SHARE * free:
-        per_pixel = (need - BASE) / pixels
+        per_pixel = (need - least) / pixels
         raise too_large(
-            need, free, longest, lambda s: BASE + per_pixel * pixels * (s / longest) ** 2
+            need, free, longest, lambda s: least + per_pixel * pixels * (s / longest) ** 2
         )
 
 

@@ -147,6 +147,7 @@ class Optimisation:
         optimiser: How.
         total: Number of steps that the whole run will have (for ``decay``).
         store: Where copies of the parameters and the state of L-BFGS are.
+        thrifty: Whether memory is what is short: then none that was freed is kept.
 
     A step that led to values that are not finite is taken back: the last good picture returns, the
     optimiser forgets its state, and the step size is halved. So is one whose value is
@@ -165,6 +166,8 @@ class Optimisation:
         optimiser: Optimiser,
         total: int,
         store: Store = IN_MEMORY,
+        *,
+        thrifty: bool = False,
     ) -> None:
         if optimiser.name == "lbfgs" and isinstance(objective, Stepwise) and objective.learns:
             raise UsageError(
@@ -175,6 +178,7 @@ class Optimisation:
         self.optimiser = optimiser
         self.total = total
         self.store = store
+        self.thrifty = thrifty or store.least is not None
         self.done = 0
         self._scale: float | None = None
         self._mean: Tensor | None = None
@@ -184,8 +188,7 @@ class Optimisation:
 
     def steps(self) -> Iterator[Step]:
         """Run what is left, a step at a time; closing the iterator stops cleanly."""
-        # Where large tensors are in files, memory is what is short.
-        with kept_memory() if self.store.least is None else nullcontext():
+        with nullcontext() if self.thrifty else kept_memory():
             while self.done < self.total:
                 self._set_rate()
                 if isinstance(self.objective, Stepwise) and self.optimiser.name != "lbfgs":
@@ -350,7 +353,7 @@ class Optimisation:
                 group["eps"] = self.optimiser.eps / correction**0.5
 
 
-def _make(settings: Optimiser, pixels: Pixels, store: Store) -> torch.optim.Optimizer:
+def _make(settings: Optimiser, pixels: Pixels, store: Store) -> torch.optim.Optimizer | LBFGS:
     parameters = pixels.parameters()
     if settings.name == "adam":
         return torch.optim.Adam(

@@ -21,29 +21,11 @@ from torch import Tensor
 
 from impasto.engine.objective import IMAGE
 from impasto.engine.store import IN_MEMORY, Store
+from impasto.engine.summed import Part
 from impasto.engine.tiles import Span, Tiling
-from impasto.losses import SumLoss, Target
+from impasto.losses import Target
 
 Place = tuple[Span, Span]
-
-
-@dataclass(frozen=True)
-class Part:
-    """One loss on one layer, with its factor in the objective."""
-
-    loss: SumLoss
-    layer: str
-    target: Target
-    weight: Tensor | None = None
-    factor: float = 1.0
-
-    def sums(self, features: Tensor, down: slice, across: slice) -> Target:
-        """The loss's sums over a piece of the layer; the slices are its place in the whole."""
-        target = self.target
-        if self.loss.aligned:
-            target = tuple(t[..., down, across] for t in target)
-        weight = None if self.weight is None else self.weight[..., down, across]
-        return self.loss.sums(features, target, weight)
 
 
 @dataclass

@@ -1,8 +1,7 @@
 """The same objective and the same gradient, a tile at a time; and targets made in the same way.
 
-A loss that sees a layer only through sums over positions (:class:`impasto.losses.SumLoss`) never
-needs the whole of it. Any other loss, and any goal where gradients are normalised, is given its
-layers whole, put together from tiles; the gradient is pushed back through the tiles like that of
+Losses see sums over the tiles (:mod:`impasto.engine.summed`). Those that need their layers whole
+are given them, put together from tiles; the gradient is pushed back through the tiles like that of
 the sums. It is as exact, but costs the memory of those layers.
 """
 
@@ -15,9 +14,10 @@ import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone
-from impasto.engine.objective import IMAGE, Goal, Objective, Term, learnt, whole_targets
-from impasto.engine.passes import Canvas, Part, Passes, Tile, sweep
+from impasto.engine.objective import IMAGE, Goal, Term, whole_targets
+from impasto.engine.passes import Canvas, Passes, Tile, sweep
 from impasto.engine.store import IN_MEMORY, Store
+from impasto.engine.summed import Part, SummedObjective
 from impasto.engine.tiles import layer_sizes, sections
 from impasto.images.resize import resize_map
 from impasto.losses import SumLoss, Target
@@ -39,7 +39,7 @@ class Tiles:
     keep: tuple[int, ...] = ()
 
 
-class TiledObjective(Objective):
+class TiledObjective(SummedObjective):
     """As :class:`Objective`, with values and gradients computed in tiles.
 
     Args:
@@ -61,54 +61,19 @@ class TiledObjective(Objective):
         normalize_gradients: bool = False,
     ) -> None:
         super().__init__(backbone, goals, normalize_gradients=normalize_gradients)
-        of_goals = [parts_of(g) if self._sums(g) else () for g in self.goals]
-        parts = tuple(part for parts in of_goals for part in parts)
-        whole = [n for g in self.goals if not self._sums(g) for n in g.term.layers if n != IMAGE]
-        slack = max((p.loss.halo for p in parts if p.layer == IMAGE), default=0)
-        layers = [*(p.layer for p in parts), *whole]
+        slack = max((p.loss.halo for p in self.parts if p.layer == IMAGE), default=0)
+        layers = [*(p.layer for p in self.parts), *self.whole]
         self.passes = Passes(
             sections(backbone, layers, tiles.size, slack),
-            parts,
-            tuple(dict.fromkeys(whole)),
+            self.parts,
+            self.whole,
             tiles.store,
             dict(enumerate(tiles.keep)),
         )
 
-    def __call__(self, image: Tensor) -> dict[str, Tensor]:
-        """Weighted value of each term, by name."""
-        sums, maps = self.passes(image)
-        features = maps | {IMAGE: image}
-        if self._to_learn:
-            self.goals = [learnt(goal, features) for goal in self.goals]
-            self._to_learn = False
-        rest = iter(zip(self.passes.parts, sums, strict=True))
-        values: dict[str, Tensor] = {}
-        for goal in self.goals:
-            name = goal.term.name
-            if self._sums(goal):
-                found = [next(rest) for _ in goal.term.shares()]
-                value = torch.stack([p.factor * p.loss.value(s, p.target) for p, s in found]).sum()
-            else:
-                value = self._value(goal, features) * (goal.share * goal.term.weight)
-            values[name] = values[name] + value if name in values else value
-        return values
-
-    def _sums(self, goal: Goal) -> bool:
-        """Whether sums over positions are all that is needed."""
-        plain = set(goal.term.layers) == {IMAGE} or not self.normalize_gradients
-        return plain and isinstance(goal.term.loss, SumLoss)
-
-
-def parts_of(goal: Goal) -> tuple[Part, ...]:
-    """One part per layer of a goal whose loss is a sum over positions."""
-    loss = goal.term.loss
-    if not isinstance(loss, SumLoss):
-        raise TypeError(f"{type(loss).__name__} is no sum over positions")
-    factor = goal.share * goal.term.weight
-    return tuple(
-        Part(loss, n, goal.targets[n], goal.maps.get(n), share * factor)
-        for n, share in goal.term.shares().items()
-    )
+    def sums(self, image: Tensor) -> tuple[list[Target], dict[str, Tensor]]:
+        """See :meth:`SummedObjective.sums`."""
+        return self.passes(image)
 
 
 class TiledEyes:

@@ -158,7 +158,8 @@ class Texture:
         if asked == "auto" and pixels > WHOLE:
             return Tiles(TILE, Store(LARGE))
         need = memory.estimate(self.backbone, LAYERS, self.optimiser, pixels)
-        memory.check_fits(need, memory.available(self.device), pixels, max(height, width))
+        free, least = memory.available(self.device), memory.fixed(self.backbone, LAYERS)
+        memory.check_fits(need, free, pixels, max(height, width), least)
         return None
 
 

@@ -91,6 +91,14 @@ class Filters:
         """Whether so few channels go in that transforms do not pay."""
         return self.weight.shape[1] <= _THIN
 
+    @property
+    def room(self) -> int:
+        """Bytes that they take when ready for both directions; 0 where torch's are used."""
+        if not suits(self.weight) or library() is None:
+            return 0
+        outputs, inputs = self.weight.shape[:2]
+        return 2 * (9 if self.thin else 36) * outputs * inputs * self.weight.element_size()
+
     def packed(self, lib: Library, *, turned: bool, quiet: bool = False) -> Packed:
         """The filters as ``lib`` wants them.
 
@@ -99,6 +107,9 @@ class Filters:
             turned: Those of the gradient.
             quiet: Whether silent channels are silent now, and can be left out.
         """
+        silent = self.silent_outputs if turned else self.silent_inputs
+        # Where none is silent, one copy serves both.
+        quiet = quiet and silent is not None and bool(silent.any())
         key = turned, quiet, self.weight._version
         if key not in self._packed:
             self._packed[key] = self._pack(lib, turned=turned, quiet=quiet)
@@ -170,13 +181,22 @@ def convolve(
     return out
 
 
+def suits(weight: Tensor) -> bool:
+    """Whether the kernels are for filters such as ``weight``."""
+    return (
+        weight.device.type == "cpu"
+        and weight.dtype == torch.float32
+        and not weight.requires_grad
+        and tuple(weight.shape[2:]) == (3, 3)
+    )
+
+
 def _suits(x: Tensor, filters: Filters, pad: int) -> bool:
     weight = filters.weight
     return (
-        x.device.type == weight.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
-        and not weight.requires_grad
-        and tuple(weight.shape[2:]) == (3, 3)
+        suits(weight)
+        and x.device.type == "cpu"
+        and x.dtype == torch.float32
         and weight.shape[1] == x.shape[1]
         and x.numel() > 0
         and 0 <= pad <= 2
@@ -204,7 +224,9 @@ class _Convolution(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         """The gradient with respect to ``x``."""
-        mask = ctx.saved_tensors[0] if ctx.saved_tensors else None
+        # Asked for once: under activation checkpointing, asking makes them.
+        saved = ctx.saved_tensors
+        mask = saved[0] if saved else None
         packed = ctx.filters.packed(ctx.lib, turned=True, quiet=ctx.quiet)
         pull = run(ctx.lib, slope, packed, 2 - ctx.pad, mask=mask)
         return pull, None, None, None, None, None

@@ -13,6 +13,7 @@ from impasto.networks.files import Card, Model, load, read_card, save
 from impasto.networks.johnson import JohnsonNet
 from impasto.networks.model import NETWORKS, build
 from impasto.networks.texture import TextureNet
+from impasto.networks.ulyanov import UlyanovNet
 
 __all__ = [
     "NETWORKS",
@@ -23,6 +24,7 @@ __all__ = [
     "JohnsonNet",
     "Model",
     "TextureNet",
+    "UlyanovNet",
     "build",
     "load",
     "read_card",

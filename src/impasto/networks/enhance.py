@@ -73,11 +73,15 @@ class Enhancer(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1], at least 2 x 2, to (B, 3, s H, s W), not clamped."""
+        return self.detail(image) + self.plain(image)
+
+    def detail(self, image: Tensor) -> Tensor:
+        """What the bicubic enlargement lacks, of its shape."""
         x = self.first(image - 0.5)
         x = x + self.body(x)
         for up in self.ups:
             x = F.leaky_relu(F.pixel_shuffle(up(x), 2), LEAK)
-        made: Tensor = self.last(self.fine(x)) + self.plain(image)
+        made: Tensor = self.last(self.fine(x))
         return made
 
     def plain(self, image: Tensor) -> Tensor:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
-from impasto.networks.fast import SLOPE, ConditionalBlock, ConditionalNorm, PhotoNet
+from impasto.networks.fast import FOLD, SLOPE, ConditionalBlock, ConditionalNorm, PhotoNet
 from impasto.networks.layers import conv, enlarged
 from impasto.networks.model import LARGEST, NETWORKS
 
 #: As printed, without the number of styles.
 PRINTED = "c9s1-32,d64,d128,R128,R128,R128,R128,R128,u64,u32,c9s1-3"
+#: Halvings in a row, at most.
+DEEPEST = 5
 #: One layer: a convolution, one down, a residual block, one up; or the number of styles.
 _LAYER = re.compile(r"c(?P<size>[1-9])s1-(?P<flat>\d+)|(?P<kind>[dRu])(?P<width>\d+)")
 _STYLES = re.compile(r"styles=(\d+)")
@@ -59,7 +62,8 @@ class JohnsonNet(PhotoNet):
     """
 
     def __init__(self, layers: list[str], styles: int) -> None:
-        super().__init__(styles)
+        super().__init__(styles, widest(layers))
+        self.multiple = max(FOLD, 2 ** max(depths(layers)))
         self.layers, width = nn.ModuleList(), 3
         for place, text in enumerate(layers):
             found = _LAYER.fullmatch(text)
@@ -110,11 +114,24 @@ def checked(layers: list[str]) -> None:
         if wrong or (text[0] == "R" and number != width):
             raise UsageError(f"architecture: {text!r} makes no sense", hint=f"such as {PRINTED}")
         width, scale = number, scale + {"d": 1, "u": -1}.get(text[0], 0)
+    if max(depths(layers)) > DEEPEST:
+        raise UsageError(f"architecture: more than {DEEPEST} layers d before the first u")
     if width != 3 or scale or not layers[-1].startswith("c"):
         raise UsageError(
             "architecture: it must end with a convolution to 3 channels, as large as it began",
             hint=f"such as {PRINTED}",
         )
+
+
+def depths(layers: list[str]) -> list[int]:
+    """How often the size has been halved after each layer."""
+    return list(accumulate({"d": 1, "u": -1}.get(text[0], 0) for text in layers))
+
+
+def widest(layers: list[str]) -> float:
+    """Most channels of a layer, as :class:`impasto.networks.fast.PhotoNet` counts them."""
+    widths = [int(re.findall(r"\d+", text)[-1]) for text in layers]
+    return max(w / 4.0**d for w, d in zip(widths, depths(layers), strict=True))
 
 
 NETWORKS.add("johnson", JohnsonNet.of)

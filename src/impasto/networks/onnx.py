@@ -6,6 +6,7 @@ import logging
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,25 +14,30 @@ from torch import nn
 
 from impasto.errors import ImpastoError, UsageError
 from impasto.images import check_writable
-from impasto.networks.fast import FOLD, FastNet
 from impasto.networks.files import Model
+from impasto.networks.graphs import Graph, graph_of
 
 #: Of the operators; what onnxruntime and onnxruntime-web have known for long.
 OPSET = 18
 #: Largest difference to torch that is accepted, in values from 0 to 1.
 TOLERANCE = 1e-4
-#: Sizes at which the file is compared with the network, height and width.
-CHECKED = ((64, 80), (100, 36))
 
 
 def export(model: Model, path: Path, *, force: bool = False) -> float:
-    """Write a painting network as one ONNX file, and compare it with the network.
+    """Write a network as one ONNX file, and compare it with the network.
 
-    Inputs: ``image`` (1, 3, H, W) in [0, 1], H and W any multiples of 4 from 8 on, and ``shares``
-    (1, S), the weight of each style. Output: ``painted``, like ``image``.
+    Inputs by kind, pictures (1, 3, H, W) in [0, 1] with H and W from 2 to 8192:
+
+    - fast, johnson: ``image`` and ``shares`` (1, S), the weight of each style; ``painted`` is what
+      :func:`impasto.networks.fast.paint` makes, with its margin;
+    - ulyanov: ``noise`` besides, like ``image``, even in [0, 1];
+    - texture: ``noise_0`` (1, 3, H, W), ``noise_1`` of half the size and so on, sides multiples of
+      what the coarsest needs, at least twice; to ``texture``;
+    - enhance: ``image`` to ``enlarged``;
+    - decoder without corrections: ``features`` to ``picture``, not clamped.
 
     Args:
-        model: Of the kind ``fast``.
+        model: Of one of these kinds.
         path: Ends in .onnx; appears whole or not at all.
         force: Overwrite.
 
@@ -39,20 +45,20 @@ def export(model: Model, path: Path, *, force: bool = False) -> float:
         The largest difference that was found.
 
     Raises:
-        UsageError: The model does not paint photos, the name makes no sense, the file exists, or
+        UsageError: The model is not one pass, the name makes no sense, the file exists, or
             the extra ``onnx`` is not installed.
         ImpastoError: The file gives another picture than the network.
     """
     check(path, model.network, model.kind, force=force)
-    assert isinstance(model.network, FastNet)
     import onnxruntime
 
+    graph = graph_of(model.network, model.kind)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / "model.onnx"
-        _write(model.network, made)
+        _write(graph, made)
         onnxruntime.set_default_logger_severity(3)
         session = onnxruntime.InferenceSession(str(made), providers=["CPUExecutionProvider"])
-        worst = max(_difference(session, model.network, *size) for size in CHECKED)
+        worst = max(_difference(session, graph, *size) for size in graph.sizes)
         if not worst <= TOLERANCE:
             raise ImpastoError(f"the ONNX file differs from the network by {worst:.2g}")
         made.replace(path)
@@ -68,8 +74,7 @@ def check(path: Path, network: nn.Module, kind: str, *, force: bool = False) -> 
     if path.suffix.lower() != ".onnx":
         raise UsageError(f"{path} is no name for an ONNX file", hint="it must end in .onnx")
     check_writable(str(path), force=force, format="PNG")
-    if not isinstance(network, FastNet):
-        raise UsageError(f"a model of the kind {kind} cannot be exported", hint="fast can")
+    graph_of(network, kind)
     try:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
@@ -79,10 +84,8 @@ def check(path: Path, network: nn.Module, kind: str, *, force: bool = False) -> 
         ) from None
 
 
-def _write(network: FastNet, path: Path) -> None:
+def _write(graph: Graph, path: Path) -> None:
     """By torch's exporter, which talks a lot."""
-    height, width = (torch.export.Dim(n, min=2, max=8192) for n in ("h", "w"))
-    inputs = (torch.rand(1, 3, 64, 80), torch.eye(network.styles)[:1])
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
     quiet.setLevel(logging.ERROR)
@@ -90,28 +93,37 @@ def _write(network: FastNet, path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                network,
-                inputs,
+                graph.module,
+                graph.sample(*graph.sizes[0]),
                 dynamo=True,
-                input_names=["image", "shares"],
-                output_names=["painted"],
-                dynamic_shapes={"image": {2: FOLD * height, 3: FOLD * width}, "shares": None},
+                input_names=list(graph.inputs),
+                output_names=[graph.output],
+                dynamic_shapes=graph.dynamic,
                 opset_version=OPSET,
                 verbose=False,
             )
     finally:
         quiet.setLevel(level)
     assert program is not None
-    program.save(path, external_data=False)
+    path.write_bytes(_plain(program.model_proto))
 
 
-def _difference(session: object, network: FastNet, height: int, width: int) -> float:
-    """Largest difference on a random picture and a random mixture of styles."""
-    draw = torch.Generator().manual_seed(height)
-    image = torch.rand(1, 3, height, width, generator=draw)
-    shares = torch.rand(1, network.styles, generator=draw).softmax(1)
-    with torch.inference_mode():
-        want = network(image, shares).numpy()
-    inputs = {"image": image.numpy(), "shares": shares.numpy()}
-    have = session.run(None, inputs)[0]  # type: ignore[attr-defined]
-    return float(np.abs(have - want).max())
+def _plain(model: Any) -> bytes:
+    """An ONNX model without what the exporter noted on the way: code, and paths of this machine."""
+    graph = model.graph
+    for parts in (graph.node, graph.input, graph.output, graph.value_info, graph.initializer):
+        for part in parts:
+            del part.metadata_props[:]
+            part.doc_string = ""
+    del graph.metadata_props[:]
+    made: bytes = model.SerializeToString()
+    return made
+
+
+def _difference(session: Any, graph: Graph, height: int, width: int) -> float:
+    """Largest difference on random inputs."""
+    given = graph.sample(height, width)
+    with torch.no_grad():
+        want = graph.module(*given).numpy()
+    named = {n: x.numpy() for n, x in zip(graph.inputs, given, strict=True)}
+    return float(np.abs(session.run(None, named)[0] - want).max())

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from impasto.errors import UnknownName, UsageError
-from impasto.networks.fast import FOLD, PhotoNet
-from impasto.networks.files import Card, Model
-from impasto.networks.shelf import loaded
+from impasto.errors import UnknownName, UsageError, WeightsError
+from impasto.networks.fast import FOLD, FastNet, PhotoNet
+from impasto.networks.files import Card, Model, read_card
+from impasto.networks.shelf import loaded, names
 
-#: Bytes per pixel at the peak, in one go and by strips, of which a strip takes the difference.
-WHOLE, STRIPS = 270, 120
+#: Kinds of networks that paint photos.
+KINDS = ("fast", "johnson", "ulyanov")
+#: Bytes per pixel at the peak by strips; a strip takes what a pass takes besides.
+STRIPS = 120
 #: Rows of a strip where strips are chosen by themselves.
 ROWS = 256
 #: Pictures above this many pixels go by strips even where they would fit.
@@ -42,7 +45,10 @@ class Painter:
             UsageError: It does not paint.
             WeightsError: It is damaged.
         """
-        model = loaded(name)
+        try:
+            model = loaded(name)
+        except UnknownName:
+            raise UnknownName("model", name, painting()) from None
         if not isinstance(model.network, PhotoNet):
             raise UsageError(
                 f"{name} is a model of the kind {model.kind}, which paints no photos",
@@ -57,6 +63,16 @@ class Painter:
     def mixture(self, shares: Sequence[float]) -> dict[str, float]:
         """The shares by name, without those that are 0."""
         return {n: s for n, s in zip(self.paintings, shares, strict=True) if s}
+
+
+def painting() -> list[str]:
+    """Names of the models that paint photos."""
+    found = []
+    for name, path in names().items():
+        with suppress(WeightsError):
+            if read_card(path)[0] in KINDS:
+                found.append(name)
+    return found
 
 
 def names_of(card: Card, count: int) -> tuple[str, ...]:
@@ -98,21 +114,28 @@ def _place(paintings: Sequence[str], name: str) -> int:
 
 
 def rows_at_once(
-    size: tuple[int, int], tile: str, free: float | None, base: int
+    network: PhotoNet,
+    size: tuple[int, int],
+    tile: str,
+    free: float | None,
+    base: int,
 ) -> tuple[int, int]:
     """Rows per strip, 0 for all at once, and the bytes that it needs.
 
     Args:
+        network: Only :class:`FastNet` can work by strips.
         size: Height and width.
         tile: ``auto``, ``off`` or a number of rows.
         free: Bytes that can be had; None where that is not known.
         base: Bytes that are needed in any case.
     """
-    pixels = size[0] * size[1]
+    pixels, each = size[0] * size[1], network.bytes_per_pixel
+    if not isinstance(network, FastNet):
+        return 0, base + each * pixels
     if tile == "auto":
-        large = pixels > MANY or (free is not None and base + WHOLE * pixels > free)
+        large = pixels > MANY or (free is not None and base + each * pixels > free)
         strip = ROWS if large else 0
     else:
         strip = 0 if tile == "off" else max(FOLD, int(tile) // FOLD * FOLD)
     part = min(1.0, strip / size[0]) if strip else 1.0
-    return strip, base + round((STRIPS + (WHOLE - STRIPS) * part) * pixels)
+    return strip, base + round((STRIPS + (each - STRIPS) * part) * pixels)

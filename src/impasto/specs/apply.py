@@ -48,7 +48,7 @@ class ApplySpec(Spec):
         "auto",
         description="auto, off, or rows per strip: less memory, the same picture to rounding.",
     )
-    seed: int = Field(0, ge=0, lt=2**31, description="Of the noise of textures.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Of the noise of networks that have any.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
 
     @field_validator("style", mode="before")

@@ -44,6 +44,13 @@ PICTURE_OR_WORD: dict[str, JsonValue] = {"picture": "or word"}
 SETTINGS: dict[str, JsonValue] = {"settings": True}
 #: Marks a list with a default that is given as words, without an option.
 PLACES: dict[str, JsonValue] = {"places": True}
+#: What a frozen network computes in: the default, all of them, and what is said of the choice.
+FULL: Literal["float32"] = "float32"
+Precision = Literal["float32", "bfloat16", "float16"]
+PRECISION = (
+    "What the network computes in; losses and the picture stay in float32. Fewer bits save memory, "
+    "and time on some devices; float16 is not for CPUs."
+)
 
 
 class Spec(BaseModel):

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from impasto.specs.base import Spec
+from impasto.specs.base import FULL, PRECISION, Precision, Spec
 
 
 class DreamSpec(Spec):
@@ -75,6 +75,7 @@ class DreamSpec(Spec):
     fps: float = Field(12.0, gt=0, le=100, description="Frames a second, of a GIF.")
     seed: int = Field(0, ge=0, lt=2**63, description="Equal seeds give equal pictures.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    precision: Precision = Field(FULL, description=PRECISION)
 
     def others(self) -> tuple[str, ...]:
         """The frames of a journey."""

@@ -6,12 +6,23 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from impasto.specs.base import FILES, PAINTINGS, PICTURE, PICTURE_OR_WORD, Spec
+from impasto.specs.base import (
+    FILES,
+    FULL,
+    PAINTINGS,
+    PICTURE,
+    PICTURE_OR_WORD,
+    PRECISION,
+    Precision,
+    Spec,
+)
 
 #: Least and largest size of a painting relative to the result.
 STYLE_SCALES = (0.1, 8.0)
 #: Most copies of a painting that a single number for ``style_rotations`` can ask for.
 MOST_TURNS = 16
+#: In place of the size of tiles: activation checkpointing.
+RECOMPUTE = "recompute"
 #: What names of trained networks begin with, as recipes.
 FAST = "fast:"
 
@@ -126,6 +137,13 @@ class StylizeSpec(Spec):
     iterations: int | None = Field(
         None, ge=1, le=100_000, description="Steps of the last, full-size scale."
     )
+    scales: int | None = Field(
+        None,
+        ge=1,
+        le=16,
+        description="Most sizes that are gone through; 1 takes the full size alone, as is right "
+        "where --init is a picture that was painted smaller.",
+    )
     pooling: Literal["max", "avg"] | None = Field(
         None, description="Pooling of the network; avg is smoother."
     )
@@ -152,15 +170,21 @@ class StylizeSpec(Spec):
     alpha: float = Field(
         1.0, ge=0, le=1, description="Strength: 0 gives the photo, 1 the result, between a blend."
     )
-    tile: str = Field("auto", description="Work in tiles of N px to save memory: auto, off or N.")
+    tile: str = Field(
+        "auto",
+        description="Save memory: in tiles of N px; recompute, to keep few activations and compute "
+        "the others twice (activation checkpointing); off; auto does what is needed.",
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="Equal seeds give equal pictures.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    precision: Precision = Field(FULL, description=PRECISION)
 
     @field_validator("tile")
     @classmethod
     def _tile(cls, value: str) -> str:
-        if value not in ("auto", "off") and not (value.isdecimal() and int(value) >= 64):
-            raise ValueError("must be auto, off or a number of px, 64 or more")
+        words = ("auto", "off", RECOMPUTE)
+        if value not in words and not (value.isdecimal() and int(value) >= 64):
+            raise ValueError(f"must be auto, off, {RECOMPUTE} or a number of px, 64 or more")
         return value
 
     @field_validator("style_blend", "style_layer_weights")

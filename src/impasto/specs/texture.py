@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from impasto.specs.base import FILES, Spec
+from impasto.specs.base import FILES, FULL, PRECISION, Precision, Spec
 from impasto.specs.stylize import StylizeSpec
 
 #: In place of a recipe: the classical method, without a network.
@@ -88,9 +88,14 @@ class TextureSpec(Spec):
         le=1024,
         description="Side of quilting's patches, px (default: a quarter of the exemplar's).",
     )
-    tile: str = Field("auto", description="Work in tiles of N px to save memory: auto, off or N.")
+    tile: str = Field(
+        "auto",
+        description="Save memory: in tiles of N px; recompute, to keep few activations and compute "
+        "the others twice (activation checkpointing); off; auto does what is needed.",
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="Equal seeds give equal pictures.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    precision: Precision = Field(FULL, description=PRECISION)
 
     @field_validator("size", mode="before")
     @classmethod

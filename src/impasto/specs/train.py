@@ -42,7 +42,7 @@ class TrainSpec(Spec):
         (), description="Settings of the task, such as layer=relu3_1.", json_schema_extra=SETTINGS
     )
     init: str | None = Field(
-        None, description="A trained model of the same architecture to begin with."
+        None, description="A trained model of the same architecture to begin with, by name or file."
     )
     steps: int | None = Field(None, ge=1, le=10_000_000, description="Updates of the weights.")
     batch: int | None = Field(None, ge=1, le=4096, description="Pictures per step.")

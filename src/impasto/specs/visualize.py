@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from impasto.specs.base import WORDS, Spec
+from impasto.specs.base import FULL, PRECISION, WORDS, Precision, Spec
 
 #: In place of a list of channels: every one of the layer.
 ALL = "all"
@@ -94,6 +94,7 @@ class VisualizeSpec(Spec):
     )
     seed: int = Field(0, ge=0, lt=2**63, description="Equal seeds give equal pictures.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
+    precision: Precision = Field(FULL, description=PRECISION)
 
     @field_validator("channels", "class_", "objective", mode="before")
     @classmethod

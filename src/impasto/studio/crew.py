@@ -321,7 +321,9 @@ class Crew:
             self._stillborn += 1
         if crashes >= self._settings.limits.crashes:
             what = f"the process of this job ended {crashes} times without progress"
-            self._fail(job, _lost(what, "it may need more memory than there is; a smaller size needs less"))
+            self._fail(
+                job, _lost(what, "it may need more memory than there is; a smaller size needs less")
+            )
             return
         if self._stillborn >= _STILLBORN:
             what = f"{self._stillborn} processes in a row ended before they could begin"

@@ -37,7 +37,7 @@ DIALS = {
 #: Most pictures in a folder.
 FOLDER_MOST = 500
 #: Fields that mean something to whoever runs the server only.
-HIDDEN = frozenset({"device", "tile"})
+HIDDEN = frozenset({"device", "precision", "tile"})
 _WORD = re.compile(r"[^\x00-\x1f\x7f/\\]{0,1000}")
 _DRIVE = re.compile(r"[A-Za-z]:(?![\w.])|[A-Za-z]:.*\.\w+$")
 _FILE = re.compile(r"\.(toml|png|jpe?g|webp|tiff?|avif|safetensors|pth?|npy|mat|h5)$", re.I)

@@ -7,7 +7,7 @@ from typing import Any
 from impasto.errors import UsageError
 from impasto.recipes import ONE_PASS, OnePass, find_method
 from impasto.specs import StylizeSpec
-from impasto.specs.stylize import FAST
+from impasto.specs.stylize import FAST, RECOMPUTE
 from impasto.styling import starts
 
 #: Of a request, what only an optimisation has.
@@ -21,8 +21,10 @@ _UNKNOWN = (
     "optimizer",
     "learning_rate",
     "iterations",
+    "scales",
     "backbone",
     "pooling",
+    "precision",
 )
 #: What a request to a trained network may say; the rest needs a painting to look at.
 _TRAINED = frozenset(
@@ -47,10 +49,11 @@ def resolve(spec: StylizeSpec) -> OnePass | None:
     if not isinstance(method, OnePass):
         return None
     for field in _UNKNOWN:
-        if getattr(spec, field) is not None:
+        if getattr(spec, field) != type(spec).model_fields[field].default:
             raise UsageError(
                 f"recipe {method.name} takes no {field.replace('_', '-')}: it is one pass"
             )
+    _check_tile(spec)
     quality = method.quality if fast else spec.quality or method.quality
     if quality not in method.passes:
         raise UsageError(
@@ -86,9 +89,16 @@ def trained(spec: StylizeSpec) -> bool:
             raise UsageError(
                 f"recipe {spec.recipe} takes no {name.replace('_', '-')}: its network is trained"
             )
+    _check_tile(spec)
     if spec.colors not in ("style", "content", "recolor"):
         raise UsageError(
             f"recipe {spec.recipe} takes no colors {spec.colors}",
             hint="use style, content or recolor",
         )
     return True
+
+
+def _check_tile(spec: StylizeSpec) -> None:
+    """One pass has no way back for which activations could be kept."""
+    if spec.tile == RECOMPUTE:
+        raise UsageError(f"recipe {spec.recipe} takes no tile {RECOMPUTE}: it is one pass")

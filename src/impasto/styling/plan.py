@@ -42,7 +42,7 @@ def resolve(spec: StylizeSpec) -> Recipe:
     changes: dict[str, Any] = {
         "terms": _override_terms(recipe.terms, spec),
         "optimizer": _override_optimizer(recipe.optimizer, spec),
-        "schedule": _override_schedule(recipe.schedule, quality, spec.iterations),
+        "schedule": _override_schedule(recipe.schedule, quality, spec),
         "quality": quality,
         "size": spec.size or recipe.size,
     }
@@ -205,12 +205,17 @@ def _override_optimizer(optimizer: OptimizerSpec, spec: StylizeSpec) -> Optimize
     return optimizer.model_copy(update=changes)
 
 
-def _override_schedule(schedule: Schedule, quality: str, iterations: int | None) -> Schedule:
+def _override_schedule(schedule: Schedule, quality: str, spec: StylizeSpec) -> Schedule:
     steps = schedule.steps[quality]
-    if iterations is None:
-        return schedule.model_copy(update={"steps": {quality: steps}})
-    changes = {"steps": {quality: (iterations, *steps[1:])}, "carried": False}
-    return schedule.model_copy(update=changes)
+    changes: dict[str, Any] = {}
+    if spec.iterations is not None:
+        steps = (spec.iterations, *steps[1:])
+        changes["carried"] = False
+    if spec.scales is not None:
+        changes["count"] = spec.scales
+        if spec.init is not None and starts.parse(spec.init).kind == "picture":
+            changes["carried"] = False  # its large shapes are settled
+    return schedule.model_copy(update={"steps": {quality: steps}} | changes)
 
 
 def _dumped(changes: dict[str, Any]) -> dict[str, Any]:

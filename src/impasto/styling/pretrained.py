@@ -58,7 +58,8 @@ class Pretrained(AtOnce):
         self.device = pick_device(spec.device)
         self._filters = Filters.of(spec, inputs, self.device)
         free = memory.available(self.device)
-        self.strip, need = rows_at_once(self.size, spec.tile, free, memory.BASE)
+        network = self.painter.network
+        self.strip, need = rows_at_once(network, self.size, spec.tile, free, memory.BASE)
         memory.check_fits(need, free, self.size[0] * self.size[1], max(self.size))
 
     def settings(self) -> dict[str, Any]:
@@ -68,6 +69,7 @@ class Pretrained(AtOnce):
             "architecture": self.painter.model.architecture,
             "styles": self.painter.mixture(self.shares),
             "size": [self.size[1], self.size[0]],
+            **({"seed": self.spec.seed} if self.painter.network.noisy else {}),
         } | self._filters.settings()
 
     def described(self) -> dict[str, Any]:
@@ -84,6 +86,7 @@ class Pretrained(AtOnce):
         photo = self._filters.prepared(to_tensor(self.picture, self.device), self.size)
         photo = resize(photo, self.size).clamp(0, 1)
         shares = torch.tensor([self.shares], device=self.device)
-        painted = paint(self.painter.network.to(self.device), photo, shares, self.strip)
+        network = self.painter.network.to(self.device)
+        painted = paint(network, photo, shares, self.strip, self.spec.seed)
         kept = Guides.of(self.inputs, self.spec, self.size, self.device).kept
         return self._filters.completed(finished(painted, photo, self.spec, kept))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone
-from impasto.engine.devices import pick_device
+from impasto.engine.devices import pick_device, placed
 from impasto.engine.objective import Eyes, Goal
 from impasto.engine.pixels import Frame
 from impasto.images import FloatArray
@@ -57,7 +57,7 @@ class Stylization(RecipeJob):
         self.device = pick_device(spec.device)
         self._filters = Filters.of(spec, inputs, self.device)
         recipe, backbone, self._notes = network.choose(recipe, spec, backbone)
-        backbone = backbone.to(self.device)
+        backbone = placed(backbone, self.device, spec.precision)
         size = fit_size(inputs.photo.height, inputs.photo.width, recipe.size)
         super().__init__(recipe, backbone, scales_of(recipe, size, backbone), spec.tile)
         self._photo = self._filters.prepared(to_tensor(inputs.photo, self.device), size)

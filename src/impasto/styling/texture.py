@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone
-from impasto.engine.devices import pick_device
+from impasto.engine.devices import pick_device, placed
 from impasto.engine.objective import Eyes, Goal
 from impasto.engine.scales import Scale
 from impasto.events import Finished
@@ -60,7 +60,7 @@ class Texture(RecipeJob):
         self.device = pick_device(spec.device)
         self.size = inputs.result_size(spec)
         recipe, backbone, self._notes = network.choose(recipe, spec.stylization(), backbone)
-        backbone = backbone.to(self.device)
+        backbone = placed(backbone, self.device, spec.precision)
         shown = inputs.looked_at(spec.exemplar_size)
         self._exemplar = resize(to_tensor(inputs.picture, self.device), shown).clamp(0, 1)
         scales = _scales(recipe, self.size, shown, backbone, periodic=spec.seamless)

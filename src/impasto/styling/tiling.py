@@ -1,10 +1,12 @@
-"""Whether a job works in tiles, and in which."""
+"""How a job saves memory: in tiles, and in which; by activation checkpointing; or not at all."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import torch
 
@@ -12,18 +14,23 @@ from impasto.backbones import Backbone
 from impasto.engine import memory
 from impasto.engine.objective import IMAGE, Goal, Objective
 from impasto.engine.optimise import Optimiser
+from impasto.engine.recompute import RecomputedObjective
 from impasto.engine.store import IN_MEMORY, LARGE, VARIABLE, Store, scratch_folder
 from impasto.engine.tiled import TiledEyes, TiledObjective, Tiles
 from impasto.engine.tiles import sections
 from impasto.errors import ResourceError, UsageError
 from impasto.losses import LOSSES, SumLoss
 from impasto.recipes import Recipe
+from impasto.specs.stylize import RECOMPUTE
 
 #: Sizes that ``--tile auto`` tries, the fastest first, px. Larger ones are slower: their
 #: activations leave the caches, and the allocator gives them back to the system each time.
 SIZES = (256, 128)
 #: Pictures that a Laplacian pyramid, its gradient and its decoding take, in memory.
 PYRAMID = 8
+
+#: Tiles, or activation checkpointing, or None for one pass that keeps all activations.
+Way = Tiles | Literal["recompute"] | None
 
 
 def choose(
@@ -33,11 +40,14 @@ def choose(
     layers: Sequence[str],
     size: tuple[int, int],
     device: torch.device,
-) -> Tiles | None:
-    """How the job is tiled, or None to work on the whole picture at once.
+) -> Way:
+    """How the job saves memory.
+
+    ``auto`` is one pass where that fits; otherwise tiles; and where the network allows none or
+    they do not fit either, because losses need layers whole, activation checkpointing.
 
     Args:
-        asked: ``auto``, ``off`` or a number of px.
+        asked: ``auto``, ``off``, ``recompute`` or a number of px.
         recipe: What is computed.
         backbone: On what.
         layers: Of the recipe's terms.
@@ -49,20 +59,23 @@ def choose(
         UsageError: Tiles were asked for, and the network cannot be seen in tiles.
     """
     job = Needs(recipe, backbone, layers, size)
-    if asked not in ("auto", "off"):
+    if asked not in ("auto", "off", RECOMPUTE):
         sections(backbone, layers, int(asked))
         job.check_scratch(int(asked))
         return Tiles(int(asked), Store(LARGE))
     free = memory.available(device)
     if free is None:
-        return None
+        return "recompute" if asked == RECOMPUTE else None
     free += memory.resident() if device.type == "cpu" else 0.0
-    if job.whole() <= memory.SHARE * free:
+    room = memory.SHARE * free
+    if asked != RECOMPUTE and job.whole() <= room:
         return None
     tile = job.largest_tile(free)
     if asked == "auto" and tile is not None:
         job.check_scratch(tile)
         return Tiles(tile, Store(LARGE))
+    if asked != "off" and job.recomputed() <= room:
+        return "recompute"
     raise job.refusal(asked, free, tile)
 
 
@@ -89,6 +102,14 @@ class Needs:
         height, width = self._at(longest)
         optimiser = memory.bounded(self.optimiser, height * width)
         return memory.estimate(self.backbone, self.layers, optimiser, height * width)
+
+    def recomputed(self, longest: int | None = None) -> float:
+        """Bytes with activation checkpointing."""
+        height, width = self._at(longest)
+        optimiser = memory.bounded(self.optimiser, height * width)
+        return memory.estimate_recomputed(
+            self.backbone, self.layers, optimiser, height * width, whole=self.wholes
+        )
 
     def tiled(self, tile: int, longest: int | None = None) -> memory.Need:
         """Likewise in tiles of ``tile`` px."""
@@ -126,17 +147,21 @@ class Needs:
     def refusal(self, asked: str, free: float, tile: int | None) -> ResourceError:
         """What is said where nothing fits."""
         longest = max(self.size)
-        if asked == "off":
-            hint = "--tile auto fits" if tile is not None else ""
-            return memory.too_large(self.whole(), free, longest, self.whole, hint)
-        return memory.too_large(self.least(), free, longest, self.least)
+        if asked == "auto":
+            return memory.too_large(self.least(), free, longest, self.least)
+        need = self.whole if asked == "off" else self.recomputed
+        fits = "auto" if tile is not None else None
+        if fits is None and asked == "off" and self.recomputed() <= memory.SHARE * free:
+            fits = RECOMPUTE
+        hint = f"--tile {fits} fits" if fits else ""
+        return memory.too_large(need(), free, longest, need, hint)
 
     def least(self, longest: int | None = None) -> float:
         """Bytes of the way that takes least of them."""
-        try:
-            return min(self.whole(longest), self.tiled(SIZES[-1], longest).memory)
-        except UsageError:
-            return self.whole(longest)
+        ways = [self.whole(longest), self.recomputed(longest)]
+        with contextlib.suppress(UsageError):
+            ways.append(self.tiled(SIZES[-1], longest).memory)
+        return min(ways)
 
     def _at(self, longest: int | None) -> tuple[int, int]:
         if longest is None:
@@ -145,25 +170,26 @@ class Needs:
         return max(1, round(self.size[0] * factor)), max(1, round(self.size[1] * factor))
 
 
-def at(tiles: Tiles | None, size: tuple[int, int]) -> Tiles | None:
-    """``tiles`` at a scale of that size; None where one tile would hold it all."""
-    return tiles if tiles is not None and max(size) > tiles.size else None
+def at(way: Way, size: tuple[int, int]) -> Way:
+    """``way`` at a scale of that size; None where one tile would hold it all."""
+    return None if isinstance(way, Tiles) and max(size) <= way.size else way
 
 
-def store(tiles: Tiles | None) -> Store:
+def store(way: Way) -> Store:
     """Where a run's large tensors are."""
-    return IN_MEMORY if tiles is None else tiles.store
+    return way.store if isinstance(way, Tiles) else IN_MEMORY
 
 
 def objective(
-    backbone: Backbone, goals: Sequence[Goal], tiles: Tiles | None, *, normalize_gradients: bool
+    backbone: Backbone, goals: Sequence[Goal], way: Way, *, normalize_gradients: bool
 ) -> Objective:
-    """The objective, whole or in tiles."""
-    if tiles is None:
-        return Objective(backbone, goals, normalize_gradients=normalize_gradients)
-    return TiledObjective(backbone, goals, tiles, normalize_gradients=normalize_gradients)
+    """The objective, in one pass, in tiles or with activation checkpointing."""
+    if isinstance(way, Tiles):
+        return TiledObjective(backbone, goals, way, normalize_gradients=normalize_gradients)
+    kind = Objective if way is None else RecomputedObjective
+    return kind(backbone, goals, normalize_gradients=normalize_gradients)
 
 
-def eyes(backbone: Backbone, tiles: Tiles | None) -> Backbone | TiledEyes:
+def eyes(backbone: Backbone, way: Way) -> Backbone | TiledEyes:
     """What makes targets: the backbone, or the same in tiles."""
-    return backbone if tiles is None else TiledEyes(backbone, tiles)
+    return TiledEyes(backbone, way) if isinstance(way, Tiles) else backbone

@@ -96,7 +96,8 @@ class Photos:
         if self.skipped:
             names = [Path(n).name for n in self.skipped][:NAMED]
             more = f" and {len(self.skipped) - NAMED} more" if len(self.skipped) > NAMED else ""
-            said.append(f"{len(self.skipped)} files were skipped: {', '.join(names)}{more}")
+            count = "1 file was" if len(names) == 1 else f"{len(self.skipped)} files were"
+            said.append(f"{count} skipped: {', '.join(names)}{more}")
         return tuple(said)
 
     def split(self, held: int) -> tuple[Photos, Photos]:
@@ -229,13 +230,14 @@ def cut(photo: Tensor, crops: Crops, draw: np.random.Generator) -> Tensor:
     return part.contiguous()
 
 
-def centre(photo: Tensor, size: int) -> Tensor:
+def centre(photo: Tensor, size: int, multiple: int = 16) -> Tensor:
     """The middle of a photo (3, H, W) uint8: (1, 3, size, size) or smaller, in [0, 1].
 
-    Edges above 16 px are multiples of it, so that every stride of a network divides them.
+    Edges from ``multiple`` on are multiples of it, so that every stride of a network divides them.
     """
     height, width = photo.shape[-2:]
-    tall, wide = (n if n < 16 else n // 16 * 16 for n in (min(size, height), min(size, width)))
+    whole = (min(size, height), min(size, width))
+    tall, wide = (n if n < multiple else n // multiple * multiple for n in whole)
     top, left = (height - tall) // 2, (width - wide) // 2
     return photo[None, :, top : top + tall, left : left + wide].float() / 255
 

@@ -20,7 +20,7 @@ from impasto.errors import UsageError
 from impasto.events import Event, Finished, ScaleStarted, Started, Step
 from impasto.images import Picture
 from impasto.images.tensors import from_tensor
-from impasto.networks import Card, onnx
+from impasto.networks import Card, onnx, shelf
 from impasto.specs import TrainSpec
 from impasto.training.board import board
 from impasto.training.group import Group
@@ -30,6 +30,8 @@ from impasto.training.task import TASKS, Asked, Plan, Task
 
 #: Losses on the card are means over this many last steps.
 RECENT = 100
+#: Photos in the picture that shows how far it is, where none are kept aside.
+SHOWN = 3
 
 
 class TrainingJob:
@@ -55,14 +57,18 @@ class TrainingJob:
         asked = Asked(paintings, spec.architecture, settings, spec.seed, *here)
         self.task = make(spec.what, asked)
         self.plan = self.task.plan = planned(self.task.plan, spec)
+        check_size(self.plan.crops.size, self.task.multiple)
         self.group.check(self.plan.batch)
         if spec.onnx is not None:
             onnx.check(Path(spec.onnx), self.task.network, self.task.kind)
         self._board = board(spec.tensorboard) if self.group.rank == 0 else None
         self.photos, held = self._find()
         self._held = [self._view(held, i).to(device) for i in range(len(held) if held else 0)]
+        few = min(SHOWN, len(self.photos)) if self.photos else 0
+        # Without photos kept aside, the pictures that show how far it is are of the others.
+        self._shown = self._held or [self._view(self.photos, i).to(device) for i in range(few)]
         if spec.init is not None:
-            self._begin_with(Path(spec.init))
+            self._begin_with(shelf.locate(spec.init))
         stream = Stream(self.photos, self.plan.crops, spec.seed) if self.photos else None
         self.training = Training(self.task, self.plan, stream, self.group)
         self._begun = self._resumed = False
@@ -102,7 +108,8 @@ class TrainingJob:
         size = plan.crops.size
         notes = self.photos.notes() if self.photos else ()
         if self._held:
-            notes += (f"{len(self._held)} photos are kept aside for figures",)
+            kept = "1 photo is" if len(self._held) == 1 else f"{len(self._held)} photos are"
+            notes += (f"{kept} kept aside for figures",)
         yield Started("train", ((size, size, plan.steps),), self.settings(), notes)
         if not self._resumed and self.spec.init is None:
             self.training.begin()
@@ -133,7 +140,7 @@ class TrainingJob:
     def image(self) -> Tensor:
         """What the task shows of itself, (1, 3, H, W) in [0, 1]."""
         with self.training.averaged():
-            return self.task.preview(self._held).clamp(0, 1)
+            return self.task.preview(self._shown).clamp(0, 1)
 
     def write_model(self, path: Path, metadata: dict[str, Any]) -> None:
         """Save the network with the mean of its weights."""
@@ -188,7 +195,7 @@ class TrainingJob:
 
     def _view(self, photos: Photos | None, index: int) -> Tensor:
         assert photos is not None
-        return centre(photos.get(index), self.plan.view)
+        return centre(photos.get(index), self.plan.view, max(16, self.task.multiple))
 
     def _begin_with(self, path: Path) -> None:
         model = networks.load(path, self.task.kind)
@@ -220,6 +227,20 @@ def make(name: str, asked: Asked) -> Task:
     module, _, member = TASKS.get(name).partition(":")
     made: Task = getattr(importlib.import_module(module), member)(asked)
     return made
+
+
+def check_size(size: int, multiple: int) -> None:
+    """Refuse pictures that the network cannot take.
+
+    Raises:
+        UsageError: ``size`` is not a multiple of ``multiple``.
+    """
+    if size % multiple:
+        near = max(1, round(size / multiple)) * multiple
+        raise UsageError(
+            f"the network needs a size that is a multiple of {multiple}, not {size}",
+            hint=f"--size {near}",
+        )
 
 
 def planned(plan: Plan, spec: TrainSpec) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,18 @@ from impasto.losses import LOSSES
 from impasto.losses.adversarial import MarkovianAdversarial
 from impasto.losses.base import Target
 from impasto.networks import build
-from impasto.networks.fast import PhotoNet
+from impasto.networks.fast import PhotoNet, noise_like
+from impasto.networks.painter import KINDS
 from impasto.recipes import Recipe, TermSpec, find_recipe
 from impasto.training.photos import Crops
 from impasto.training.task import Asked, Plan, Task, channels_last
+from impasto.training.variety import alike, noise_at
 
 #: Step size of the styles' scales and shifts relative to that of the filters: each is moved by
 #: the pictures of its own style alone.
 STYLES_FACTOR = 5.0
+#: How the names of those numbers end.
+STYLED = ("gamma", "beta")
 #: The critic of every painting.
 CRITIC = MarkovianAdversarial()
 
@@ -43,12 +47,17 @@ class StyleTask(Task):
     ``each``, how many styles every photo is painted in per step, all measured against features of
     the photo that are computed once.
 
-    ``network`` is ``fast`` or ``johnson``, each with architectures of its own. ``critic`` is the
-    weight of an adversarial term: a critic of patches of features at the layer ``seen``, one for
-    each painting, learns in every step to tell the painting from what the network paints.
+    ``network`` is ``fast``, ``johnson`` or ``ulyanov``, each with architectures of its own.
+    ``critic`` is the weight of an adversarial term: a critic of patches of features at the layer
+    ``seen``, one for each painting, learns in every step to tell the painting from what the
+    network paints.
+
+    ``diversity``, for a network with noise, is the weight of a term that pushes apart two pictures
+    of the same photo (:func:`impasto.training.variety.alike`); every photo is then painted twice.
 
     Source: Johnson, Alahi & Fei-Fei 2016 (the objective); Dumoulin, Shlens & Kudlur 2017 (several
-    styles); Li & Wand 2016b (MGAN, the critic).
+    styles); Li & Wand 2016b (MGAN, the critic); Ulyanov et al. 2016 (noise), Ulyanov, Vedaldi &
+    Lempitsky 2017 (diversity).
 
     Deviations: MGAN's generator reads relu4_1 of the photo; here every network reads the photo.
 
@@ -67,6 +76,7 @@ class StyleTask(Task):
             {
                 **{"recipe": "impasto", "strength": 1.0, "smooth": 1.0, "painting": 512},
                 **{"each": 1, "network": "fast", "critic": 0.0, "seen": "relu3_1"},
+                "diversity": 0.0,
             }
         )
         self.kind = self.numbers["network"]
@@ -78,6 +88,11 @@ class StyleTask(Task):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(asked.seed)
             self.painter = painter(self.kind, self.architecture)
+        if self.numbers["diversity"] and not self.painter.noisy:
+            raise UsageError(
+                f"a network of the kind {self.kind} has no noise", hint="--set network=ulyanov"
+            )
+        self.multiple = self.painter.multiple
         self.network = channels_last(self.painter.to(asked.device))
         self.plan = Plan(steps=8000, batch=4, crops=Crops(192), lr=2e-3, clip=5.0, view=256)
         recipe = find_recipe(self.numbers["recipe"])
@@ -96,23 +111,49 @@ class StyleTask(Task):
 
     def slow(self) -> dict[str, float]:
         """The styles' own numbers are moved faster."""
-        names = [n for n, _ in self.painter.named_parameters() if n.endswith(("gamma", "beta"))]
+        names = [n for n, _ in self.painter.named_parameters() if n.endswith(STYLED)]
         return dict.fromkeys(names, STYLES_FACTOR)
+
+    def adopt(self, weights: Mapping[str, Tensor]) -> bool:
+        """As any task; of a network with other styles, further ones begin as the mean of its own.
+
+        Its first style becomes the first one here, and so on.
+        """
+        count = len(self.styles)
+        return super().adopt(
+            {n: restyled(v, count) if n.endswith(STYLED) else v for n, v in weights.items()}
+        )
 
     def objective(self, batch: Tensor, step: int) -> dict[str, Tensor]:
         """Mean over the batch of the recipe's terms."""
         count, each = len(self.styles), self.numbers["each"]
-        found = []
+        found, pairs = [], []
         for local, photo in enumerate(torch.split(batch, 1), step * len(batch)):
             place = local * self.asked.world + self.asked.rank
             turns = [(place * each + i) % count for i in range(each)]
-            shares = torch.eye(count, device=batch.device)[turns]
-            painted = self.painter(photo.expand(each, -1, -1, -1), shares)
             own = self._photo(photo)
-            for picture, style in zip(torch.split(painted, 1), turns, strict=True):
-                terms = Objective(self.backbone, [*own, *self.styles[style]])(picture)
-                found.append(terms | self._judged(picture, style))
-        return {name: torch.stack([f[name] for f in found]).mean() for name in found[0]}
+            for style, pictures in zip(turns, self._painted(photo, turns, place), strict=True):
+                pairs.append(pictures)
+                for picture in torch.split(pictures, 1):
+                    terms = Objective(self.backbone, [*own, *self.styles[style]])(picture)
+                    found.append(terms | self._judged(picture, style))
+        terms = {name: torch.stack([f[name] for f in found]).mean() for name in found[0]}
+        if self.numbers["diversity"]:
+            likeness = torch.stack([alike(p) for p in pairs]).mean()
+            terms["diversity"] = self.numbers["diversity"] * likeness
+        return terms
+
+    def _painted(self, photo: Tensor, turns: Sequence[int], place: int) -> tuple[Tensor, ...]:
+        """The pictures of a photo in each style, (1 or 2, 3, H, W), in one pass."""
+        draws = 2 if self.numbers["diversity"] else 1
+        shares = torch.eye(len(self.styles), device=photo.device)[list(turns)]
+        shares = shares.repeat_interleave(draws, 0)
+        photos = photo.expand(len(shares), -1, -1, -1)
+        noise: tuple[Tensor, ...] = ()
+        if self.painter.noisy:
+            noise = (noise_at(self.asked.seed, place, photos.shape).to(photo.device),)
+        made: Tensor = self.painter(photos, shares, *noise)
+        return torch.split(made, draws)
 
     def state(self) -> dict[str, Any]:
         """The critics."""
@@ -137,11 +178,17 @@ class StyleTask(Task):
 
     @torch.no_grad()
     def validate(self, photos: Sequence[Tensor]) -> dict[str, float]:
-        """Mean value of each term, ``loss`` their sum, ``photo`` that of the photos themselves."""
-        painted, plain = [], []
+        """Mean value of each term, ``loss`` their sum, ``photo`` that of the photos themselves.
+
+        For a network with noise ``variety`` is the root mean square difference of two pictures of
+        the same photo.
+        """
+        painted, plain, apart = [], [], []
         for i, photo in enumerate(photos):
             style = i % len(self.styles)
-            image = self.painter(photo, self._alone(style, photo))
+            image = self._shown(photo, style)
+            if self.painter.noisy:
+                apart.append((self._shown(photo, style, seed=1) - image).square().mean().sqrt())
             painted.append(self.values(image, photo, style))
             plain.append(torch.stack(list(self.values(photo, photo, style).values())).sum())
         terms = {n: float(torch.stack([p[n] for p in painted]).mean()) for n in painted[0]}
@@ -149,18 +196,23 @@ class StyleTask(Task):
             **terms,
             "loss": sum(terms.values()),
             "photo": float(torch.stack(plain).mean()),
+            **({"variety": float(torch.stack(apart).mean())} if apart else {}),
         }
 
     @torch.no_grad()
     def preview(self, photos: Sequence[Tensor]) -> Tensor:
         """Two photos beside each other, below them their pictures in every style."""
         shown = list(photos[:2])
-        alone = [self._alone(style, shown[0]) for style in range(len(self.styles))]
-        rows = [torch.cat([self.painter(p, a) for p in shown], 3) for a in alone]
+        styles = range(len(self.styles))
+        rows = [torch.cat([self._shown(p, style) for p in shown], 3) for style in styles]
         return torch.cat([torch.cat(shown, 3), *rows], 2)
 
-    def _alone(self, style: int, like: Tensor) -> Tensor:
-        return torch.eye(len(self.styles), device=like.device)[style : style + 1]
+    def _shown(self, photo: Tensor, style: int, seed: int = 0) -> Tensor:
+        """A photo in one style, without a margin."""
+        shares = torch.eye(len(self.styles), device=photo.device)[style : style + 1]
+        noise = (noise_like(photo, seed),) if self.painter.noisy else ()
+        made: Tensor = self.painter(photo, shares, *noise)
+        return made
 
     def _photo(self, photo: Tensor) -> list[Goal]:
         own = [made(t) for t in self.terms if t.role != "style"]
@@ -184,10 +236,19 @@ def painter(kind: str, architecture: str) -> PhotoNet:
     Raises:
         UsageError: Networks of this kind do not.
     """
+    if kind not in KINDS:
+        raise UsageError(
+            f"networks of the kind {kind} paint no photos", hint=f"there are {', '.join(KINDS)}"
+        )
     made = build(kind, architecture)
-    if not isinstance(made, PhotoNet):
-        raise UsageError(f"networks of the kind {kind} paint no photos", hint="fast or johnson")
+    assert isinstance(made, PhotoNet)
     return made
+
+
+def restyled(rows: Tensor, count: int) -> Tensor:
+    """Scales or shifts of styles (S, C) for ``count`` of them: those there are, then their mean."""
+    more = max(0, count - len(rows))
+    return torch.cat([rows[:count], rows.mean(0, keepdim=True).expand(more, -1)])
 
 
 def eyes(recipe: Recipe, device: torch.device) -> tuple[Backbone, tuple[TermSpec, ...]]:

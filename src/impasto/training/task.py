@@ -99,6 +99,8 @@ class Task(ABC):
 
     #: Whether it learns from photos.
     needs_photos: ClassVar[bool] = True
+    #: What the edge of its pictures must be a multiple of.
+    multiple: int = 1
     network: nn.Module
     kind: str
     architecture: str
@@ -162,6 +164,7 @@ def channels_last(network: nn.Module) -> nn.Module:
 #: Tasks by name: ``module:class`` of a :class:`Task`; a line for each.
 TASKS: Registry[str] = Registry("task")
 TASKS.add("decoder", "impasto.training.decoder:task")
+TASKS.add("distil", "impasto.training.distil:DistilTask")
 TASKS.add("enhance", "impasto.training.enhance:EnhanceTask")
 TASKS.add("style", "impasto.training.style:StyleTask")
 TASKS.add("texture", "impasto.training.texture:TextureTask")

@@ -17,6 +17,7 @@ from impasto.recipes import find_recipe
 from impasto.training.photos import Crops
 from impasto.training.style import eyes, made
 from impasto.training.task import Asked, Plan, Task, channels_last
+from impasto.training.variety import alike
 
 
 class TextureTask(Task):
@@ -90,11 +91,3 @@ class TextureTask(Task):
         """Two textures beside each other."""
         del photos
         return torch.cat([weave(self.weaver, 256, 256, seed) for seed in (0, 1)], 3)
-
-
-def alike(pictures: Tensor) -> Tensor:
-    """Minus the mean logarithm of each picture's smallest mean squared difference to another."""
-    flat = pictures.flatten(1)
-    apart = (flat[:, None] - flat[None]).square().mean(2)
-    apart = apart + torch.eye(len(flat), device=flat.device) * 1e6
-    return -(apart.amin(1) + 1e-8).log().mean()

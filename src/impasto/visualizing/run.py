@@ -17,7 +17,7 @@ from impasto.backbones import load as load_backbone
 from impasto.backbones.module import ModuleTaps
 from impasto.engine import memory
 from impasto.engine.cppn import CPPNPixels
-from impasto.engine.devices import pick_device
+from impasto.engine.devices import pick_device, placed
 from impasto.engine.excite import Excitement
 from impasto.engine.fourier import FourierPixels
 from impasto.engine.optimise import Optimisation
@@ -30,6 +30,7 @@ from impasto.images import Picture
 from impasto.images.resize import fit_size, resize
 from impasto.images.tensors import from_tensor, to_tensor
 from impasto.specs import VisualizeSpec
+from impasto.specs.base import FULL
 from impasto.visualizing import report
 from impasto.visualizing.looks import resolved
 from impasto.visualizing.sheet import Pixels as Bytes
@@ -190,14 +191,18 @@ class Visualization:
         return self._run
 
     def _network(self, given: nn.Module | ModuleTaps | None) -> Network:
-        if isinstance(given, Backbone):
-            return given.to(self.device)
-        if given is not None:
-            return given if isinstance(given, ModuleTaps) else ModuleTaps(given)
         spec = self.spec
+        if isinstance(given, Backbone):
+            return placed(given, self.device, spec.precision)
+        if given is not None:
+            if spec.precision != FULL:
+                raise UsageError(
+                    "precision is for networks of impasto's", hint="change the module itself"
+                )
+            return given if isinstance(given, ModuleTaps) else ModuleTaps(given)
         classes = spec.class_ or any("class:" in text for text in spec.objective)
         name = spec.backbone or (CLASSIFIER if classes else DEFAULT)
-        return load_backbone(name).to(self.device)
+        return placed(load_backbone(name), self.device, spec.precision)
 
     def _example(self, picture: Picture | None) -> Tensor | None:
         """Features of the picture that gives a direction."""
@@ -309,7 +314,8 @@ class Visualization:
         pixels = (height + 2 * look.manner.views.pad) * (width + 2 * look.manner.views.pad) * count
         layers = list(dict.fromkeys(n for unit in self.units for n in unit.layers()))
         need = memory.estimate(self.network, layers, look.optimiser, pixels)
-        memory.check_fits(need, memory.available(self.device), pixels, max(self.size))
+        least = memory.fixed(self.network, layers)
+        memory.check_fits(need, memory.available(self.device), pixels, max(self.size), least)
 
     @torch.no_grad()
     def _probe(self) -> None:

@@ -191,12 +191,12 @@ class Studio {
     find("bench").focus();
   }
 
-  // The same, half as large again or twice, begun from what is there.
+  // The same, twice as large, begun from what is there: its large shapes stay, the full size is painted.
   async larger(job) {
     try {
       const about = await api.get(`/api/pictures/${job.result}/about`);
       const size = Math.min(4096, Math.max(about.width, about.height) * 2);
-      const spec = { ...job.spec, size, init: job.result };
+      const spec = { ...job.spec, size, init: job.result, scales: 1 };
       this.sent(await api.addJob(job.verb, spec), null);
     } catch (trouble) {
       complain(trouble);

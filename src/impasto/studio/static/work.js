@@ -14,6 +14,7 @@ export class Work {
     this.viewer = viewer;
     this.hooks = { changed, again, compare, larger };
     this.job = null;
+    this.heard = 0;
     this.hush = () => {};
   }
 
@@ -58,8 +59,10 @@ export class Work {
 
   hear(kind, data, number) {
     const state = this.state;
-    if (kind === "state" || kind === "snapshot") this.became(data);
-    else if (kind === "started") state.scales = data.scales;
+    if (kind === "state" || kind === "snapshot") {
+      this.heard += 1;
+      this.became(data);
+    } else if (kind === "started") state.scales = data.scales;
     else if (kind === "scale") {
       state.scale = data;
       state.words = t("scale", { i: data.index + 1, n: data.count, w: data.width, h: data.height });
@@ -164,12 +167,13 @@ export class Work {
 
   async act(what) {
     const before = document.activeElement;
+    const { heard } = this;
     try {
       const job = await api.post(`/api/jobs/${this.job.id}/${what}`);
       if (what === "continue") await this.open(job);
-      else this.became(job);
+      else if (this.heard === heard) this.became(job); // otherwise the answer is older than what is shown
       this.build();
-      this.hooks.changed(job);
+      this.hooks.changed(this.job);
       if (!before?.isConnected) this.actions.querySelector("button")?.focus();
     } catch (trouble) {
       complain(trouble);
