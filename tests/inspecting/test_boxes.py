@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from impasto.backbones import ARCHITECTURES, Preprocessing
-from impasto.backbones.chain import Pool
+from impasto.backbones.operations import Pool
 from impasto.inspecting.backprop import Unit, project
 from impasto.inspecting.boxes import Box, seen_box
 from impasto.inspecting.fields import receptive_field

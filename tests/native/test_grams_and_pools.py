@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from impasto import native
-from impasto.backbones.chain import Pool, Window
+from impasto.backbones.operations import Pool, Window
 
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
 

@@ -11,18 +11,9 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from impasto.backbones.base import Preprocessing
-from impasto.backbones.chain import (
-    Chain,
-    Conv,
-    Pool,
-    Relu,
-    Single,
-    Stage,
-    Window,
-    check_variant,
-    classifier,
-)
+from impasto.backbones.chain import Chain, Relu, Single, Stage, check_variant, classifier
 from impasto.backbones.model import ARCHITECTURES, Architecture, Layer, add_torchvision
+from impasto.backbones.operations import Conv, Pool, Window
 
 #: Convolution: output channels, input channels, kernel, stride, padding, torchvision's index.
 _CONVS = {

@@ -13,18 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.backbones.base import Preprocessing
-from impasto.backbones.chain import (
-    Chain,
-    Conv,
-    GlobalMean,
-    Linear,
-    Shape,
-    Single,
-    Softmax,
-    Stage,
-    Window,
-    check_variant,
-)
+from impasto.backbones.chain import Chain, Single, Stage, check_variant
 from impasto.backbones.model import (
     ARCHITECTURES,
     ENTRIES,
@@ -33,6 +22,7 @@ from impasto.backbones.model import (
     Entry,
     Layer,
 )
+from impasto.backbones.operations import Conv, GlobalMean, Linear, Shape, Softmax, Window
 
 #: Repeat, kernel, stride, expansion, output channels.
 _STAGES = (

@@ -17,20 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.backbones.base import Preprocessing
-from impasto.backbones.chain import (
-    Chain,
-    Conv,
-    GlobalMean,
-    Pool,
-    Relu,
-    Shape,
-    Single,
-    Stage,
-    Window,
-    check_variant,
-    classifier,
-)
+from impasto.backbones.chain import Chain, Relu, Single, Stage, check_variant, classifier
 from impasto.backbones.model import ARCHITECTURES, Architecture, Layer, add_torchvision
+from impasto.backbones.operations import Conv, GlobalMean, Pool, Shape, Window
 
 #: Module: input channels, 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
 _MODULES = {

@@ -13,19 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.backbones.base import Preprocessing
-from impasto.backbones.chain import (
-    Chain,
-    Conv,
-    GlobalMean,
-    Pool,
-    Relu,
-    Shape,
-    Single,
-    Stage,
-    Window,
-    check_variant,
-    classifier,
-)
+from impasto.backbones.chain import Chain, Relu, Single, Stage, check_variant, classifier
 from impasto.backbones.model import (
     ARCHITECTURES,
     Architecture,
@@ -33,6 +21,7 @@ from impasto.backbones.model import (
     Layer,
     add_torchvision,
 )
+from impasto.backbones.operations import Conv, GlobalMean, Pool, Shape, Window
 
 #: Blocks per group, and whether they are bottlenecks.
 CONFIGS: dict[str, tuple[tuple[int, ...], bool]] = {

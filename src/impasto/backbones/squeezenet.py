@@ -14,20 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.backbones.base import Preprocessing
-from impasto.backbones.chain import (
-    Chain,
-    Conv,
-    GlobalMean,
-    Pool,
-    Relu,
-    Shape,
-    Single,
-    Softmax,
-    Stage,
-    Window,
-    check_variant,
-)
+from impasto.backbones.chain import Chain, Relu, Single, Stage, check_variant
 from impasto.backbones.model import ARCHITECTURES, Architecture, Layer, add_torchvision
+from impasto.backbones.operations import Conv, GlobalMean, Pool, Shape, Softmax, Window
 
 #: Fire module: input channels, squeezed channels, channels of each half of the output.
 _FIRES = {

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from impasto.backbones.base import Preprocessing
-from impasto.backbones.chain import Chain, Conv, Pool, Relu, Single, Stage, Window, check_variant
+from impasto.backbones.chain import Chain, Relu, Single, Stage, check_variant
 from impasto.backbones.chain import classifier as fully_connected
 from impasto.backbones.model import (
     ARCHITECTURES,
@@ -26,6 +26,7 @@ from impasto.backbones.model import (
     Layer,
     add_torchvision,
 )
+from impasto.backbones.operations import Conv, Pool, Window
 
 #: Convolutions per block.
 CONFIGS: dict[str, tuple[int, ...]] = {

@@ -146,9 +146,11 @@ def _stopped(output: OutputSpec, saveable: bool, place: str, what: str) -> Cance
         return Cancelled("stopped before the first step; nothing was saved")
     if path == outputs.STDOUT:
         return Cancelled(f"stopped{place}; the picture so far went to standard output")
+    checkpoint = outputs.checkpoint_path(path)
+    if not checkpoint.exists():  # some verbs keep none
+        return Cancelled(f"stopped{place}; the {what} so far is {path}")
     return Cancelled(
-        f"stopped{place}; the {what} so far is {path}, "
-        f"the checkpoint {outputs.checkpoint_path(path)}",
+        f"stopped{place}; the {what} so far is {path}, the checkpoint {checkpoint}",
         hint="the same command with --resume continues",
     )
 

@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from impasto.backbones import Backbone
-from impasto.backbones.chain import Pool
+from impasto.backbones.operations import Pool
 from impasto.errors import UsageError
 
 RULES = ("gradient", "deconv", "guided")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from impasto.backbones import Backbone
-from impasto.backbones.chain import Chain, Shape, Window
+from impasto.backbones.chain import Chain
+from impasto.backbones.operations import Shape, Window
 
 
 @dataclass(frozen=True)

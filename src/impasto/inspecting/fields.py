@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from impasto.backbones import ARCHITECTURES, Backbone, Preprocessing
-from impasto.backbones.chain import Pool
+from impasto.backbones.operations import Pool
 from impasto.errors import InputError
 
 #: Width of the strip of the first measurement, px; doubled until the field fits into it.

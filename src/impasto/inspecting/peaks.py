@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from impasto.backbones import Backbone
-from impasto.backbones.chain import Pool
+from impasto.backbones.operations import Pool
 
 _log = logging.getLogger(__name__)
 

@@ -321,13 +321,13 @@ class Crew:
             self._stillborn += 1
         if crashes >= self._settings.limits.crashes:
             what = f"the process of this job ended {crashes} times without progress"
-            self._fail(
-                job, _lost(what, "it may need more memory than there is; a smaller size needs less")
-            )
+            hint = "it may need more memory than there is; a smaller size needs less"
+            self._fail(job, {"type": "ResourceError", "message": what, "hint": hint})
             return
         if self._stillborn >= _STILLBORN:
             what = f"{self._stillborn} processes in a row ended before they could begin"
-            self._fail(job, _lost(what, "the studio's terminal may say why"))
+            hint = "the studio's terminal may say why"
+            self._fail(job, {"type": "ResourceError", "message": what, "hint": hint})
             return
         self._store.update(job.id, state="queued", crashes=crashes)
         self._tell_state(self._store.job(job.id) or job)
@@ -437,10 +437,6 @@ class Crew:
         job = self._store.job(job_id)
         if job is not None:
             self._tell_state(job)
-
-
-def _lost(message: str, hint: str) -> dict[str, Any]:
-    return {"type": "ResourceError", "message": message, "hint": hint}
 
 
 def _halted(job: JobRow, outcome: dict[str, Any]) -> str:
