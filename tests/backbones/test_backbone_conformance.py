@@ -100,8 +100,8 @@ def test_it_stops_after_the_deepest_layer(arch):
     seen = []
     walk = net.walk
 
-    def spy(x, keep):
-        for name, value in walk(x, keep):
+    def spy(x, keep, after=None):
+        for name, value in walk(x, keep, after):
             seen.append(name)
             yield name, value
 
