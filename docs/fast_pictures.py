@@ -16,9 +16,14 @@ SHAPE = (360, 480)
 COLUMNS = 4
 
 
+#: Of the network with all styles: one to another, in rows.
+BLENDS = (("scream", "starry-night"), ("mondrian", "kandinsky"))
+
+
 def painters() -> list[str]:
-    """The networks for photos that install with impasto."""
-    return [n for n, p in names().items() if p.parent == shipped() and read_card(p)[0] == "fast"]
+    """The networks for photos and one style that install with impasto."""
+    cards = {n: read_card(p) for n, p in names().items() if p.parent == shipped()}
+    return [n for n, (kind, _, card) in cards.items() if kind == "fast" and len(card.styles) == 1]
 
 
 def sheet(photo: str) -> None:
@@ -29,7 +34,18 @@ def sheet(photo: str) -> None:
     images.save(np.concatenate(rows), FOLDER / f"{photo}.jpg", quality=75, force=True)
 
 
+def blends() -> None:
+    """A photo between two styles."""
+    scene, rows = samples.photo("harbour", (180, 240)), []
+    for pair in BLENDS:
+        shares = [(1 - i / (COLUMNS - 1), i / (COLUMNS - 1)) for i in range(COLUMNS)]
+        made = [impasto.apply("eight", scene, style=pair, style_blend=s).array for s in shares]
+        rows.append(np.concatenate(made, 1))
+    images.save(np.concatenate(rows), FOLDER / "blends.jpg", quality=75, force=True)
+
+
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
+    blends()
     for name in samples.photo_names():
         sheet(name)
