@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from impasto.backbones import ARCHITECTURES, PREPROCESSING, Backbone
 from impasto.engine import memory
@@ -131,17 +130,18 @@ def kept(kind: type[Objective], goals: list[Goal]) -> int:
 
 
 def test_few_activations_are_kept() -> None:
-    goals = default_goals(NET, picture(64, 64, 1), picture(64, 64, 2))
+    every = default_goals(NET, picture(64, 64, 1), picture(64, 64, 2))
+    goals = [g for g in every if IMAGE not in g.term.layers]  # the network here is thin
     assert kept(RecomputedObjective, goals) < 0.4 * kept(Objective, goals)
 
 
-class Convolutions(TorchFunctionMode):
-    """Counts them."""
+class Convolutions(TorchDispatchMode):
+    """Counts them, on the way there."""
 
     count = 0
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        self.count += func is F.conv2d
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        self.count += func is torch.ops.aten.convolution.default
         return func(*args, **(kwargs or {}))
 
 

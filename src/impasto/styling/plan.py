@@ -215,6 +215,8 @@ def _override_schedule(schedule: Schedule, quality: str, spec: StylizeSpec) -> S
         changes["count"] = spec.scales
         if spec.init is not None and starts.parse(spec.init).kind == "picture":
             changes["carried"] = False  # its large shapes are settled
+        elif spec.scales == 1 and spec.iterations is None:
+            steps = (max(steps[: schedule.count or None]),)
     return schedule.model_copy(update={"steps": {quality: steps}} | changes)
 
 
