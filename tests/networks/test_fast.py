@@ -10,6 +10,7 @@ from torch import Tensor
 from impasto.errors import UsageError
 from impasto.networks import FastNet, build
 from impasto.networks.fast import ConditionalNorm, paint
+from impasto.networks.layers import moments_of
 
 SMALL = "width=6,blocks=2,half=5,full=4,styles=3"
 
@@ -87,3 +88,16 @@ def test_what_is_painted_is_the_mirrored_picture(network: FastNet) -> None:
 def test_strips_are_multiples_of_four(network: FastNet) -> None:
     with pytest.raises(UsageError, match="strips of 6"):
         paint(network, picture(16, 16), strip=6)
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 37, 53), (1, 3, 1, 1), (1, 64, 5, 1)])
+def test_moments(shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1)) * 3 + 100
+    x[0, 0] = 7.0  # a channel without variance
+    wanted = torch.var_mean(x.double(), (2, 3), correction=0, keepdim=True)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        var, mean = moments_of(x.to(memory_format=layout))
+        assert var.shape == mean.shape == (*shape[:2], 1, 1)
+        torch.testing.assert_close(mean.double(), wanted[1], rtol=1e-6, atol=0)
+        torch.testing.assert_close(var.double(), wanted[0], rtol=1e-4, atol=1e-8)
+    assert var[0, 0] == 0

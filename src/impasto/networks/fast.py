@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from impasto.errors import UsageError
 from impasto.networks.framing import framed, unframed
-from impasto.networks.layers import conv, smoothly_enlarged, zeroed
+from impasto.networks.layers import conv, moments_of, smoothly_enlarged, zeroed
 from impasto.networks.model import NETWORKS, numbers
 
 #: What an architecture may set: channels and residual blocks at a quarter of the size, channels
@@ -62,7 +62,7 @@ class ConditionalNorm(nn.Module):
             shares: (B or 1, S) weights of the styles.
             moments: Variance and mean, (B, C, 1, 1), of a whole of which ``x`` is a part.
         """
-        var, mean = moments or torch.var_mean(x, (2, 3), correction=0, keepdim=True)
+        var, mean = moments or moments_of(x)
         scale = (shares @ self.gamma)[..., None, None] * torch.rsqrt(var + EPS)
         shift = (shares @ self.beta)[..., None, None] - mean * scale
         made: Tensor = torch.addcmul(shift, x, scale)
@@ -295,7 +295,7 @@ def _moments(parts: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Variance and mean per channel over all parts, (B, C, 1, 1), joined in float64."""
     found = []
     for part in parts:
-        var, mean = torch.var_mean(part, (2, 3), correction=0, keepdim=True)
+        var, mean = moments_of(part)
         found.append((part.shape[-2] * part.shape[-1], var.double(), mean.double()))
     count = sum(n for n, _, _ in found)
     mean = torch.stack([n * m for n, _, m in found]).sum(0) / count

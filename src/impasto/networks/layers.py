@@ -88,3 +88,14 @@ class Residual(nn.Module):
         """(B, C, H, W) to the same."""
         made: Tensor = self.second(self.first(x, relu=True))
         return x + made
+
+
+def moments_of(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Variance (biased) and mean of each channel over the picture, (B, C, 1, 1).
+
+    In two passes, rows first: many times faster than ``torch.var_mean`` on few channels that lie
+    beside each other in memory, and as exact.
+    """
+    mean = x.mean(3, keepdim=True).mean(2, keepdim=True)
+    var = (x - mean).square().mean(3, keepdim=True).mean(2, keepdim=True)
+    return var, mean

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from impasto.networks.layers import enlarged
+from impasto.networks.layers import enlarged, moments_of
 from impasto.networks.model import NETWORKS, numbers
 
 #: Scales of the noise, channels that each of them adds, and whether the edges meet.
@@ -20,7 +20,7 @@ EPS = 1e-5
 
 def normed(x: Tensor) -> Tensor:
     """Instance normalisation without a scale: a convolution follows."""
-    var, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
+    var, mean = moments_of(x)
     return (x - mean) * torch.rsqrt(var + EPS)
 
 
