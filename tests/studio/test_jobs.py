@@ -126,9 +126,12 @@ def test_stopping_keeps_the_picture_and_going_on_ends_it(studio: Studio, photo, 
 
 def test_a_result_can_be_gone_on_from_at_a_larger_size(studio: Studio, painted, photo, painting):
     small = studio.job(painted["job"]["id"])["result"]
-    job = studio.add("stylize", content=photo, style=[painting], size=64, iterations=2, init=small)
+    more = {"size": 64, "iterations": 2, "init": small, "scales": 1}
+    job = studio.add("stylize", content=photo, style=[painting], **more)
     done = studio.wait(job["id"])
     assert done["state"] == "done"
+    rows = studio.client.get(f"/api/jobs/{job['id']}/losses").json()
+    assert [(row["scale"], row["step"]) for row in rows] == [(1, 1), (1, 2)]
     about = studio.client.get(f"/api/pictures/{done['result']}/about").json()
     assert (about["width"], about["height"]) == (64, 48)
 
