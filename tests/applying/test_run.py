@@ -156,6 +156,19 @@ def test_command_line_and_rerun(here: Path, capfdbinary: pytest.CaptureFixture[b
     assert (here / "out.png").read_bytes() == (here / "out-rerun.png").read_bytes()
 
 
+def test_names_with_hyphens_are_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    images.save(photo(40, 48), Path("photo.png"))
+    named = ("--style", "scream", "starry-night", "--style-blend", "0.6,0.4")
+    asked = ("apply", "eight", "photo.png", *named, "-o", "out.png", "--quiet", "--json")
+    code, out, err = run(capfdbinary, *asked)
+    assert (code, err) == (0, "")
+    mixed = json.loads(out)["settings"]["styles"]
+    assert mixed == {"scream": pytest.approx(0.6), "starry-night": pytest.approx(0.4)}
+
+
 def test_folder(here: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     (here / "in").mkdir()
     for i, name in enumerate(("a.jpg", "b.png", "c.gif")):

@@ -131,3 +131,11 @@ def test_architectures_are_checked() -> None:
     for text in ("width=0", "width=x", "width=5000", "colour=3", "9"):
         with pytest.raises(UsageError):
             build("decoder", text)
+
+
+def test_a_card_in_one_line() -> None:
+    assert Card("style", "9 photos; night").summary == "style: 9 photos; night"
+    assert Card("decoder", "9 photos").summary == "decoder: 9 photos"
+    assert Card("distil", "9 photos", ("a", "b")).summary == "distil: 9 photos; a, b"
+    many = ", ".join(map(str, range(63)))
+    assert Card("decoder", f"9 photos; {many}").summary == "decoder: 9 photos; 63 paintings"

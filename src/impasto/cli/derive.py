@@ -22,8 +22,9 @@ from impasto.specs import Spec
 from impasto.specs.base import FILES, PAINTINGS, PLACES, SETTINGS, WORDS
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-#: A layer, a name: no folder and no extension, unlike pictures (``features.21`` is a layer).
-_WORD = re.compile(r"[A-Za-z]\w*(\.\d+)*")
+#: A layer, a name such as ``starry-night``: no folder and no extension, unlike pictures
+#: (``features.21`` is a layer).
+_WORD = re.compile(r"[A-Za-z]\w*(-\w+)*(\.\d+)*")
 #: A layer, or several, of one of several paintings: ``2:relu3_1,relu4_1``.
 _NUMBERED = re.compile(r"\d+:[A-Za-z]")
 #: An item of a list of settings: ``radius=8``.

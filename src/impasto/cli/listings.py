@@ -71,7 +71,7 @@ def models(session: Session) -> None:
         rows.append(
             {
                 "name": name,
-                "summary": f"{card.task}: {card.data} ({card.steps} steps, {card.licence})",
+                "summary": f"{card.summary} ({card.steps} steps, {card.licence})",
                 "kind": kind,
                 "architecture": architecture,
                 "card": dataclasses.asdict(card),

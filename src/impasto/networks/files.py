@@ -15,6 +15,9 @@ from impasto.backbones.formats import safe
 from impasto.errors import ImpastoError, ResourceError, WeightsError
 from impasto.networks.model import build
 
+#: Paintings that a summary names; more are counted.
+NAMED = 10
+
 
 @dataclass(frozen=True)
 class Card:
@@ -41,6 +44,16 @@ class Card:
     impasto: str = ""
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """A line: task, data, and the paintings; more than a few are counted."""
+        photos, _, paintings = self.data.partition("; ")
+        named = (
+            list(self.styles) if len(self.styles) > 1 else [p for p in paintings.split(", ") if p]
+        )
+        told = f"{len(named)} paintings" if len(named) > NAMED else ", ".join(named)
+        return f"{self.task}: " + "; ".join(filter(None, (photos, told)))
 
 
 @dataclass(frozen=True)

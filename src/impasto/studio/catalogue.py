@@ -112,7 +112,7 @@ def models() -> Rows:
             card = read_card(path)[2]
         except WeightsError:
             continue
-        rows.append({"name": name, "summary": f"{card.task}: {card.data}"})
+        rows.append({"name": name, "summary": card.summary})
     return rows
 
 
