@@ -11,6 +11,9 @@ import sys
 import pytest
 
 from impasto import images
+from impasto.cli.verbs import _stopped
+from impasto.outputs import checkpoint_path
+from impasto.specs import OutputSpec
 
 from .commands import SMALL, command, default_signals, environment
 
@@ -156,3 +159,15 @@ def test_signals_that_are_ignored_stay_so():
         "assert signal.getsignal(signal.SIGTERM) is old\n"
     )
     subprocess.run([sys.executable, "-c", code], env=environment(), check=True)
+
+
+def test_a_checkpoint_is_named_only_where_there_is_one(tmp_path):
+    path = str(tmp_path / "out.png")
+    checkpoint = checkpoint_path(path)
+    for there in (False, True):
+        if there:
+            checkpoint.write_bytes(b"")
+        stopped = _stopped(OutputSpec.build(output=path), True, " at step 3", "picture")
+        assert path in stopped.message
+        assert (str(checkpoint) in stopped.message) == there
+        assert ("--resume" in stopped.hint) == there

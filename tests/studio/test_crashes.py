@@ -156,6 +156,25 @@ def test_a_job_that_always_ends_its_process_fails(own: Studio):
 
 
 @pytest.mark.slow
+def test_workers_that_never_begin_are_given_up(own: Studio):
+    """No job is blamed for the first of them, but it is not tried for ever."""
+    job = painted(own)
+    seen: set[int] = set()
+    deadline = time.monotonic() + 120
+    while own.job(job)["state"] not in ("failed", "done") and time.monotonic() < deadline:
+        for pid in children(own):
+            seen.add(pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    failed = own.job(job)
+    assert failed["state"] == "failed"
+    assert "before they could begin" in failed["error"]["message"]
+    assert len(seen) >= 10
+    quick = own.add("filter", name="posterise", image=own.photo)["id"]
+    assert own.wait(quick)["state"] == "done"
+
+
+@pytest.mark.slow
 def test_a_damaged_checkpoint_costs_no_job(own: Studio, tmp_path):
     job = painted(own, iterations=60)
     own.until_step(job, 10)

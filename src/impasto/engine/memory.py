@@ -128,14 +128,9 @@ def _kept(backbone: Backbone) -> float:
 def _copies(backbone: Backbone, layers: Iterable[str]) -> float:
     """Bytes per pixel that losses add to ``layers``, their gradients among them.
 
-    Of a network in fewer bits, losses see copies in float32, which their gradients replace.
+    The same for a network in fewer bits: losses see copies in float32, which gradients replace.
     """
-    return max(COPIES, float(_low(backbone))) * _bytes_of(backbone, layers)
-
-
-def _low(backbone: Backbone) -> bool:
-    """Whether the network computes in fewer bits than pictures have."""
-    return next(backbone.parameters()).dtype in LOW
+    return COPIES * _bytes_of(backbone, layers)
 
 
 def estimate_recomputed(

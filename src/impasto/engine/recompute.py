@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -21,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from impasto.backbones import Backbone
 from impasto.engine.objective import IMAGE, Goal
 from impasto.engine.summed import SummedObjective
+from impasto.engine.tiles import divided
 from impasto.losses import Target
 
 
@@ -53,17 +53,9 @@ class Stretch:
 
 def stretches(backbone: Backbone, layers: Iterable[str]) -> tuple[Stretch, ...]:
     """The network down to the deepest of ``layers``, divided at its borders."""
-    place = {name: i for i, name in enumerate(backbone.table)}
-    names = list(dict.fromkeys(backbone.resolve(n) for n in layers))
-    deepest = max((place[n] for n in names), default=-1)
-    borders = [b for b in backbone.borders if place[b] < deepest]
-    found = []
-    for after, border in pairwise([None, *borders, None]):
-        low = -1 if after is None else place[after]
-        high = deepest if border is None else place[border]
-        mine = tuple(n for n in names if low < place[n] <= high)
-        found.append(Stretch(mine, after, border))
-    return tuple(found)
+    names = [backbone.resolve(n) for n in layers]
+    parts = divided(backbone, names, backbone.borders)
+    return tuple(Stretch(mine, after, border) for after, border, mine in parts)
 
 
 class RecomputedObjective(SummedObjective):

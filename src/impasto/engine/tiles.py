@@ -173,20 +173,36 @@ def sections(
     Raises:
         UsageError: A layer cannot be seen in tiles.
     """
-    names = list(dict.fromkeys(layers))
-    place = {name: i for i, name in enumerate(backbone.table)}
-    depth = {n: place[backbone.resolve(n)] for n in names if n != IMAGE} | {IMAGE: -1}
-    deepest = max((depth[n] for n in names), default=-1)
-    cuts = [c for c in backbone.cuts if place[c] < deepest]
     found = []
-    for after, cut in pairwise([None, *cuts, None]):
-        low = -2 if after is None else place[after]
-        high = deepest if cut is None else place[cut]
-        mine = tuple(n for n in names if low < depth[n] <= high)
+    for after, cut, mine in divided(backbone, layers, backbone.cuts):
         scale = 1 if after is None else backbone.table[after].stride
         found.append(Tiling(backbone, round(size * scale**0.5), mine, after, cut, slack))
         slack = 0
     return tuple(found)
+
+
+def divided(
+    backbone: Backbone, layers: Iterable[str], borders: Iterable[str]
+) -> Iterator[tuple[str | None, str | None, tuple[str, ...]]]:
+    """The network down to the deepest of ``layers``, divided at ``borders``.
+
+    Args:
+        backbone: The network.
+        layers: Names or aliases, perhaps with :data:`IMAGE`.
+        borders: Canonical names, shallow to deep; those behind all layers are left out.
+
+    Yields:
+        Where a part begins (None at the picture) and ends (None for the last), and its layers,
+        each once, by the names that were given.
+    """
+    place = {name: i for i, name in enumerate(backbone.table)}
+    depth = {n: -1 if n == IMAGE else place[backbone.resolve(n)] for n in layers}
+    deepest = max(depth.values(), default=-1)
+    inner = [b for b in borders if place[b] < deepest]
+    for after, border in pairwise([None, *inner, None]):
+        low = -2 if after is None else place[after]
+        high = deepest if border is None else place[border]
+        yield after, border, tuple(n for n, d in depth.items() if low < d <= high)
 
 
 @torch.no_grad()
