@@ -1,9 +1,9 @@
 """Is the estimate of memory right? ``python benchmarks/memory.py [SIZE:TILE ...]``.
 
 Each job, a square picture of SIZE px by the default recipe, in tiles of TILE px, ``recompute`` or
-``off``, runs at its last scale in a process of its own for two steps (one from 2048 px on); with
-``+bfloat16`` behind TILE, its network in that precision. The table shows the estimate that was made
-before it began, the peak that the system counted, their ratio, and the seconds of the second step.
+``off``, runs at its last scale in a process of its own for two steps; with ``+bfloat16`` behind
+TILE, its network in that precision. The table shows the estimate that was made before it began,
+the peak that the system counted, their ratio, and the seconds of the second step.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 CASES = (
     *("256:off", "512:off", "1024:off", "1024:recompute", "1024:256"),
-    *("2048:off", "2048:256", "4096:256"),
+    *("1024:512", "2048:off", "2048:256", "2048:512", "4096:256", "4096:512"),
 )
 
 
@@ -76,8 +76,7 @@ def main() -> None:
     )
     for case in sys.argv[1:] or CASES:
         size, _, tile = case.partition(":")
-        steps = "1" if int(size) >= 2048 else "2"
-        command = [sys.executable, __file__, "--child", size, tile or "off", steps]
+        command = [sys.executable, __file__, "--child", size, tile or "off", "2"]
         child = subprocess.run(command, check=True, capture_output=True, text=True)
         row = json.loads(child.stdout.splitlines()[-1])
         need, took = row["estimate"] / 1e9, row["peak"] / 1e9

@@ -55,11 +55,9 @@ def assert_same(
     deepest=st.sampled_from(["relu1_1", "conv2_2", "relu3_1", "pool3", "relu4_1"]),
     pooling=st.sampled_from(["avg", "max"]),
     masked=st.booleans(),
-    keep=st.tuples(*[st.integers(0, 3)] * 4),
 )
 def test_any_size_layer_tile_and_mask(
     height: int, width: int, size: int, deepest: str, pooling: str, masked: bool,
-    keep: tuple[int, ...],
 ) -> None:  # fmt: skip
     net, photo = NETS[pooling], picture(height, width, 1)
     layers = ("relu1_2", deepest)
@@ -73,7 +71,7 @@ def test_any_size_layer_tile_and_mask(
                  [1.0], maps),
         goal_for(Term("tv", TotalVariation(), (IMAGE,), 1.5), net, [photo], [1.0]),
     ]  # fmt: skip
-    assert_same(goals, net, picture(height, width, 3), Tiles(size, keep=keep))
+    assert_same(goals, net, picture(height, width, 3), Tiles(size))
 
 
 @pytest.mark.parametrize("name", SUMS)
@@ -127,7 +125,7 @@ def test_losses_that_need_their_layers_whole(name: str, layers: tuple[str, ...])
         goal_for(Term("t", loss, layers, 2.0), net, [picture(*shape, 2)], [1.0], maps),
         goal_for(Term("s", Gram(), ("relu1_1", "relu3_1")), net, [picture(60, 70, 2)], [1.0]),
     ]
-    assert_same(goals, net, picture(97, 110, 3), Tiles(24, keep=(1, 2)))
+    assert_same(goals, net, picture(97, 110, 3), Tiles(24))
 
 
 def test_normalised_gradients() -> None:
@@ -183,7 +181,7 @@ def test_tensors_in_files_change_nothing(tmp_path: Path) -> None:
         goal_for(Term("style", Gram("hw", "relative"), ("relu1_2", "relu4_1")), eyes,
                  [picture(60, 70, 2)], [1.0]),
     ]  # fmt: skip
-    assert_same(goals, net, picture(120, 130, 3), Tiles(32, store, keep=(1, 1)))
+    assert_same(goals, net, picture(120, 130, 3), Tiles(32, store))
     assert not list(tmp_path.iterdir())  # files have no names, so none is left behind
 
 
@@ -204,10 +202,10 @@ def test_targets_are_those_of_the_whole(name: str, masked: bool) -> None:
 
 
 def test_gradients_only_where_they_are_wanted() -> None:
-    """Without a gradient there is one pass, and nothing is kept."""
+    """Without a gradient there is one pass."""
     net, photo = NETS["avg"], picture(80, 90, 1)
     goal = goal_for(Term("s", Gram(), ("relu3_1",)), net, [photo], [1.0])
-    objective = TiledObjective(net, [goal], Tiles(24, keep=(9, 9)))
+    objective = TiledObjective(net, [goal], Tiles(24))
     (value,) = objective(picture(80, 90, 3)).values()
     assert not value.requires_grad
     (same,) = Objective(net, [goal])(picture(80, 90, 3)).values()

@@ -124,7 +124,6 @@ def test_mixture_and_mean_of_maps() -> None:
             Affine(3 * torch.eye(2).double(), torch.ones(2).double())]  # fmt: skip
     x = torch.rand(1, 2, 3, 3)
     torch.testing.assert_close(Affine.mean(maps, [0.25, 0.75])(x), 2.5 * x + 0.75)
-    torch.testing.assert_close(maps[1].towards_identity(0.5)(x), 2 * x + 0.5)
 
 
 def test_swap_gives_the_painting_back() -> None:

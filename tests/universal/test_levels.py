@@ -88,6 +88,23 @@ def test_where_no_region_is_features_stay(coders: Coders) -> None:
     assert float((made[..., :32] - 0.25).abs().max()) < 1e-3
 
 
+def test_no_feature_is_far_beyond_the_painting(coders: Coders) -> None:
+    """A dot in a plain picture is many deviations off; the painting has nothing of the kind."""
+    photo = torch.full((1, 3, 64, 64), 0.5)
+    photo[..., 30:32, 30:32] = 1
+    painting = 0.3 + 0.2 * noisy(64, 64, 11)
+    want = target(coders, "image", painting)
+    region = Region(((want, 1.0),))
+    free, held, half = (
+        restyled(photo, coders.get("image"), [region], "moments", limit=n, strength=s)
+        for n, s in ((None, 1.0), (3.0, 1.0), (3.0, 0.5))
+    )
+    top = (painting.mean((2, 3)) + 3 * painting.std((2, 3), correction=0))[..., None, None]
+    assert bool((free.amax((2, 3), keepdim=True) > top + 0.05).all())
+    torch.testing.assert_close(held, torch.minimum(free, top), rtol=0, atol=1e-5)
+    torch.testing.assert_close(half, (photo + held) / 2, rtol=0, atol=1e-5)
+
+
 def test_constant_features_give_a_constant_picture(coders: Coders) -> None:
     """Also features that no picture has: no checkerboard in plain areas."""
     for layer in LAYERS:

@@ -19,7 +19,7 @@ from impasto.engine.objective import IMAGE
 from impasto.engine.optimise import Optimiser
 from impasto.engine.recompute import Stretch, stretches
 from impasto.engine.store import LARGE
-from impasto.engine.tiles import Tiling, sections
+from impasto.engine.tiles import KEEPING, Tiling, sections
 from impasto.errors import ResourceError
 
 #: Interpreter, torch and the default backbone's weights, in bytes.
@@ -32,6 +32,8 @@ PLANE = 12
 PICTURES, TILED_PICTURES = 8, 4
 #: Process over need where freed memory is kept: blocks do not fit into each other's places.
 KEPT = 1.25
+#: The same in large tiles: those of each section have sizes of their own.
+TILED_KEPT = 2.0
 #: Copies of the layers that losses look at; of those that they need whole.
 COPIES, WHOLE_COPIES = 1.0, 4.0
 #: Bytes that the curvature pairs of L-BFGS may take, and how many there are at least.
@@ -220,7 +222,8 @@ def estimate_tiled(
         held += optimiser_bytes(optimiser)
     # What is too small for a file stays in memory.
     small = min(filed * pixels, 3.0 * LARGE)
-    return Need(TILED_BASE + working + small + held * pixels, filed * pixels)
+    kept = TILED_KEPT if tile >= KEEPING else 1.0
+    return Need(TILED_BASE + kept * (working + small) + held * pixels, filed * pixels)
 
 
 def _tile_bytes(section: Tiling, size: tuple[int, int]) -> float:

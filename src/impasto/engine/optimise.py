@@ -178,7 +178,7 @@ class Optimisation:
         self.optimiser = optimiser
         self.total = total
         self.store = store
-        self.thrifty = thrifty or store.least is not None
+        self.thrifty = thrifty
         self.done = 0
         self._scale: float | None = None
         self._mean: Tensor | None = None

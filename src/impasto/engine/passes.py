@@ -4,16 +4,13 @@ The first pass runs the sections one after the other, each over the map at the c
 tile adds to the sums that losses want, and puts its part into the map at the next cut and into
 the layers that are wanted whole. The second pass goes backwards: it runs each tile again and
 pushes the gradients of its sums and maps back to what it saw. Nothing is approximated.
-
-Deep sections cost as much time as shallow ones and far less memory, so as many of their tiles as
-a budget allows keep their activations, and are not run again.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -95,13 +92,12 @@ def _shifted(part: slice, span: Span) -> slice:
     return slice(part.start - span.first, part.stop - span.first)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Level:
-    """A section at work: the map that it reads, and the tiles that were kept."""
+    """A section at work, and the map that it reads."""
 
     section: Tiling
     x: Tensor
-    kept: dict[Place, Tile] = field(default_factory=dict)
 
     def places(self) -> list[Place]:
         """All tiles; the last, which shows how large the layers are, is the first."""
@@ -124,12 +120,12 @@ class Canvas:
         self.maps[name][..., rows, columns] = values
 
 
+@torch.no_grad()
 def sweep(
     sections: Sequence[Tiling],
     image: Tensor,
     store: Store,
     visit: Callable[[Tile], None],
-    keep: Mapping[int, int] | None = None,
 ) -> list[Level]:
     """Run every tile of every section once, shallow to deep.
 
@@ -138,23 +134,16 @@ def sweep(
         image: (B, 3, H, W).
         store: Where the maps at the cuts are.
         visit: Called with each tile.
-        keep: Of each section, by index, how many tiles keep their activations.
     """
     levels: list[Level] = []
     x = image.detach()
-    for index, section in enumerate(sections):
+    for section in sections:
         level, canvas = Level(section, x), Canvas(store)
-        left = (keep or {}).get(index, 0)
-        for number, place in enumerate(level.places()):
-            with torch.set_grad_enabled(number < left):
-                tile = Tile.run(section, x, place)
-            with torch.no_grad():
-                visit(tile)
-                if section.cut is not None:
-                    cut = tile.features[section.cut]
-                    canvas.put(section.cut, cut, *tile.overall(section.cut))
-            if number < left:
-                level.kept[place] = tile
+        for place in level.places():
+            tile = Tile.run(section, x, place)
+            visit(tile)
+            if section.cut is not None:
+                canvas.put(section.cut, tile.features[section.cut], *tile.overall(section.cut))
             store.release()
         levels.append(level)
         if section.cut is not None:
@@ -171,14 +160,12 @@ class Passes:
         parts: The losses whose sums are wanted.
         maps: The layers that are wanted whole.
         store: Where large maps are.
-        keep: Of each section, by index, how many tiles keep their activations.
     """
 
     sections: tuple[Tiling, ...]
     parts: tuple[Part, ...]
     maps: tuple[str, ...] = ()
     store: Store = IN_MEMORY
-    keep: Mapping[int, int] = field(default_factory=dict)
 
     def __call__(self, image: Tensor) -> tuple[list[Target], dict[str, Tensor]]:
         """The sums of each part and the maps by name, differentiable.
@@ -224,8 +211,7 @@ class _TwoPasses(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, passes: Passes, counts: list[int]) -> tuple[Tensor, ...]:
         first = _Sums(passes)
-        keep = passes.keep if ctx.needs_input_grad[0] else None
-        ctx.levels = sweep(passes.sections, image, passes.store, first, keep)
+        ctx.levels = sweep(passes.sections, image, passes.store, first)
         ctx.save_for_backward(image)
         ctx.set_materialize_grads(False)
         ctx.passes = passes
@@ -258,7 +244,7 @@ def _pushed_back(
     """The gradient of the map that a section reads, given those of all that it makes.
 
     Args:
-        level: The section; its kept tiles are used up.
+        level: The section.
         passes: What is computed.
         of_sums: Gradients of the sums of each part.
         of_maps: Gradients of the maps.
@@ -268,7 +254,7 @@ def _pushed_back(
     result = passes.store.empty(x.shape, x, channels_last=section.after is not None, zero=True)
     for place in level.places():
         with torch.enable_grad():
-            tile = level.kept.pop(place, None) or Tile.run(section, x, place)
+            tile = Tile.run(section, x, place)
             ends = [
                 pair
                 for index, part in passes.at(section)

@@ -18,7 +18,7 @@ from impasto.engine.objective import IMAGE, Goal, Term, whole_targets
 from impasto.engine.passes import Canvas, Passes, Tile, sweep
 from impasto.engine.store import IN_MEMORY, Store
 from impasto.engine.summed import Part, SummedObjective
-from impasto.engine.tiles import layer_sizes, sections
+from impasto.engine.tiles import KEEPING, layer_sizes, sections
 from impasto.images.resize import resize_map
 from impasto.losses import SumLoss, Target
 
@@ -30,13 +30,15 @@ class Tiles:
     Attributes:
         size: Edge of a tile of the first section without halo, px.
         store: Where large tensors are.
-        keep: Of each section, by index, how many tiles keep their activations between the
-            passes; more is faster, and takes memory.
     """
 
     size: int
     store: Store = IN_MEMORY
-    keep: tuple[int, ...] = ()
+
+    @property
+    def thrifty(self) -> bool:
+        """Whether freed memory goes back to the system, see :data:`KEEPING`."""
+        return self.size < KEEPING
 
 
 class TiledObjective(SummedObjective):
@@ -68,7 +70,6 @@ class TiledObjective(SummedObjective):
             self.parts,
             self.whole,
             tiles.store,
-            dict(enumerate(tiles.keep)),
         )
 
     def sums(self, image: Tensor) -> tuple[list[Target], dict[str, Tensor]]:

@@ -8,16 +8,25 @@ went down to ``relu5_1`` in one go would need 80 on each side.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from impasto.backbones import Backbone
 from impasto.engine.objective import IMAGE
 from impasto.errors import UsageError
+
+#: How much larger than asked a tile may be where that saves one: a picture of 1024 px has a margin.
+OVER = 1.1
+#: Edge of tiles from which on freed memory is kept, px: what smaller ones need stays in blocks
+#: that the C library keeps anyway; for these it takes fresh pages each time, half as long again.
+KEEPING = 512
 
 
 @dataclass(frozen=True)
@@ -119,8 +128,13 @@ class Tiling:
         return max(-(-(b - a) // self.scale) for a, b in pairs)
 
     def spans(self, length: int) -> list[Span]:
-        """The tiles along an axis of ``length`` cells; the last takes a rest below the grid."""
-        step = max(1, -(-self.size // (self.scale * self.grid))) * self.grid
+        """The tiles along an axis of ``length`` cells, about equal.
+
+        They may be larger than asked by :data:`OVER`; the last takes a rest below the grid.
+        """
+        most = max(1, -(-self.size // (self.scale * self.grid))) * self.grid
+        count = max(1, math.ceil(length / (OVER * most)))
+        step = max(1, math.ceil(length / (count * self.grid))) * self.grid
         starts = list(range(0, max(1, length - self.grid + 1), step))
         stops = [*starts[1:], length]
         return [
@@ -147,13 +161,45 @@ class Tiling:
         else:
             taps = self.backbone.taps_after(self.after, seen, self._deep)
         return {
-            n: t[
-                ...,
+            n: _part(
+                t,
                 down.within(self.stride(n), t.shape[-2]),
                 across.within(self.stride(n), t.shape[-1]),
-            ]
+            )
             for n, t in taps.items()
         }
+
+
+def _part(whole: Tensor, rows: slice, columns: slice) -> Tensor:
+    """A rectangle of (B, C, H, W), differentiable."""
+    made = whole[..., rows, columns]
+    return whole if made.shape == whole.shape else _Part.apply(whole, rows, columns)  # type: ignore[no-untyped-call]
+
+
+class _Part(torch.autograd.Function):
+    """A rectangle of a map.
+
+    Its gradient is laid out as the map is: autograd's own is not, and is then added to that of the
+    layers above at several times the cost.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, whole: Tensor, rows: slice, columns: slice) -> Tensor:
+        ctx.place = rows, columns
+        ctx.whole = torch.empty_like(whole, device="meta")
+        return whole[..., rows, columns]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:
+        rows, columns = ctx.place
+        full = torch.empty_like(ctx.whole, device=slope.device)
+        full[..., : rows.start, :] = 0
+        full[..., rows.stop :, :] = 0
+        full[..., rows, : columns.start] = 0
+        full[..., rows, columns.stop :] = 0
+        full[..., rows, columns] = slope
+        return full, None, None
 
 
 def sections(

@@ -24,6 +24,8 @@ class Level(Data):
         strength: 0 leaves the features, 1 replaces them.
         ridge: Share of the mean variance that is added to every direction first, so that nothing
             that is hardly there is amplified.
+        limit: Deviations above its mean in the painting that a feature may have at most; None
+            lets features be as high as the map makes them.
         decoder: Which of the layer's decoders: one that reconstructs, or one that was trained on
             features with the moments of paintings, and paints by itself.
     """
@@ -32,6 +34,7 @@ class Level(Data):
     method: Literal["whiten", "transport", "moments", "swap"] = "transport"
     strength: float = Field(default=1.0, ge=0, le=1)
     ridge: float = Field(default=0.0, ge=0, le=1)
+    limit: float | None = Field(default=None, gt=0)
     decoder: Literal["decoder", "adain"] = "decoder"
 
 

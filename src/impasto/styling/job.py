@@ -149,7 +149,8 @@ class RecipeJob(ABC):
         normalize = self.recipe.normalize_gradients
         objective = tiling.objective(self.backbone, goals, tile, normalize_gradients=normalize)
         optimiser, steps = self._optimiser_at(index), self.scales[index].steps
-        return Optimisation(pixels, objective, optimiser, steps, store, thrifty=tile is not None)
+        thrifty = tiling.thrifty(tile)
+        return Optimisation(pixels, objective, optimiser, steps, store, thrifty=thrifty)
 
     def _store(self, index: int) -> Store:
         """Where the large tensors of a scale are."""

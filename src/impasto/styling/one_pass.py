@@ -90,6 +90,7 @@ class Universal:
             level.method,
             strength=level.strength * alpha,
             ridge=level.ridge,
+            limit=level.limit,
             tile=None if level.method == "swap" else self.tile,
         )
         return frame.crop(made)

@@ -24,8 +24,8 @@ from impasto.recipes import Recipe
 from impasto.specs.stylize import RECOMPUTE
 
 #: Sizes that ``--tile auto`` tries, the fastest first, px. Larger ones are slower: their
-#: activations leave the caches, and the allocator gives them back to the system each time.
-SIZES = (256, 128)
+#: activations leave the caches.
+SIZES = (512, 256, 128)
 #: Pictures that a Laplacian pyramid, its gradient and its decoding take, in memory.
 PYRAMID = 8
 
@@ -173,6 +173,11 @@ class Needs:
 def at(way: Way, size: tuple[int, int]) -> Way:
     """``way`` at a scale of that size; None where one tile would hold it all."""
     return None if isinstance(way, Tiles) and max(size) <= way.size else way
+
+
+def thrifty(way: Way) -> bool:
+    """Whether freed memory goes back to the system."""
+    return way.thrifty if isinstance(way, Tiles) else way is not None
 
 
 def store(way: Way) -> Store:

@@ -38,7 +38,8 @@ class AdainTask(DecoderTask):
 
     Settings besides those of :class:`DecoderTask`: ``style``, the weight; ``layers``, where moments
     are compared, joined by ``+``, ``image`` among them or not; ``parts``, how many are drawn from
-    each painting; ``begin``, the model on the shelf whose weights are taken as far as they fit.
+    each painting; ``limit``, the deviations that no feature may be above a painting's mean;
+    ``begin``, the model on the shelf whose weights are taken as far as they fit.
 
     Deviations: every channel is divided by its root mean square over the paintings, since a few
     channels of an encoder can be so large that nothing else would count; the decoder begins as one
@@ -58,6 +59,7 @@ class AdainTask(DecoderTask):
         "style": 5.0,
         "layers": "image+relu1_1+relu2_1+relu3_1",
         "parts": 4,
+        "limit": 5.0,
         "begin": "decoder-relu3_1",
     }
     shape: ClassVar[Mapping[str, Any]] = {"rounds": 0, "blocks": 2, "smooth": 1}
@@ -119,7 +121,10 @@ class AdainTask(DecoderTask):
     def _terms(self, photos: Tensor, which: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The pictures of photos in certain styles, and the weighted terms."""
         wanted = {n: (m[which], d[which]) for n, (m, d) in self._styles.items()}
-        target = renormalised(self._features(photos), wanted[self.layer]).clamp_min(0)
+        goal = wanted[self.layer]
+        top = goal[0] + self.numbers["limit"] * goal[1]
+        target = renormalised(self._features(photos), goal).clamp_min(0)
+        target = torch.minimum(target, top[:, :, None, None])
         made = self.decoder.first(target)
         seen = self._seen(made)
         missing = (seen[self.layer] - target) / self._scales[self.layer][:, None, None]

@@ -39,6 +39,10 @@ class Gaussian:
         sums.add(features, where)
         return sums.gaussian()
 
+    def top(self, deviations: float) -> Tensor:
+        """So many deviations above the mean of each channel, (C,)."""
+        return self.mean + deviations * self.cov.diagonal().clamp_min(0).sqrt()
+
 
 class Sums:
     """Collects a :class:`Gaussian` from parts, such as tiles.
@@ -102,11 +106,6 @@ class Affine:
         matrix = sum((s * m.matrix for m, s in zip(maps, shares, strict=True)), torch.zeros(()))
         shift = sum((s * m.shift for m, s in zip(maps, shares, strict=True)), torch.zeros(()))
         return Affine(matrix, shift)
-
-    def towards_identity(self, strength: float) -> Affine:
-        """``strength`` parts of this map, the rest identity."""
-        same = torch.eye(len(self.shift), dtype=self.matrix.dtype)
-        return Affine(same.lerp(self.matrix, strength), strength * self.shift)
 
 
 #: From the Gaussians of photo and painting to a map.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +46,7 @@ def restyled(
     *,
     strength: float = 1.0,
     ridge: float = 0.0,
+    limit: float | None = None,
     tile: int | None = None,
 ) -> Tensor:
     """The picture with the statistics of its features at one layer carried to the targets.
@@ -59,6 +61,9 @@ def restyled(
         method: A name in :data:`CARRIES`, or ``swap``.
         strength: 0 gives the picture, what the decoder loses added back; 1 the new statistics.
         ridge: See :func:`impasto.universal.gaussian.raised`.
+        limit: Deviations of a channel of the painting that no new feature may be above its mean.
+            A photo with a few hard edges in plain areas has features far beyond what any painting
+            has, which decode to dotted halos.
         tile: Edge of the tiles in px, or None.
 
     Returns:
@@ -69,15 +74,14 @@ def restyled(
     # Of a picture that is one tile, what was measured is what is changed.
     seen_once = coder.encode(grown) if tile is None else None
     maps = [_padded(r.where, grown) for r in regions]
+    makers: list[Maker]
     if method == "swap":
-        change = _swapping(regions, maps, strength, ridge)
+        makers = [partial(_swapped, region, ridge) for region in regions]
     else:
         own = _gaussians(grown, coder, maps, tile, seen_once)
-        carried = [
-            _towards(method, photo, region, ridge).towards_identity(strength)
-            for photo, region in zip(own, regions, strict=True)
-        ]
-        change = _carrying(carried, maps)
+        makers = [_towards(method, *pair, ridge) for pair in zip(own, regions, strict=True)]
+    tops = [_top(region, limit) for region in regions]
+    change = partial(_changed, list(zip(makers, tops, maps, strict=True)), strength)
     made = torch.empty_like(grown)
     for down, across in _parts(grown, tile, coder, strips=method != "swap"):
         seen = grown[..., down.first : down.last, across.first : across.last]
@@ -94,8 +98,10 @@ def restyled(
     return made[..., :height, :width].clamp(0, 1)
 
 
-#: From features and the tile they are of to other features.
-Change = Callable[[Tensor, Span, Span], Tensor]
+#: From features to other features.
+Maker = Callable[[Tensor], Tensor]
+#: How a region's features are made, the highest of each channel, and where.
+Part = tuple[Maker, Tensor | None, Tensor | None]
 
 
 def _towards(method: str, photo: Gaussian, region: Region, ridge: float) -> Affine:
@@ -106,45 +112,39 @@ def _towards(method: str, photo: Gaussian, region: Region, ridge: float) -> Affi
     return Affine.mean(maps, [share for _, share in region.targets])
 
 
-def _carrying(carried: Sequence[Affine], maps: Sequence[Tensor | None]) -> Change:
-    def change(features: Tensor, down: Span, across: Span) -> Tensor:
-        return _composed(features, [m(features) for m in carried], maps, down, across)
-
-    return change
-
-
-def _swapping(
-    regions: Sequence[Region], maps: Sequence[Tensor | None], strength: float, ridge: float
-) -> Change:
-    def change(features: Tensor, down: Span, across: Span) -> Tensor:
-        made = []
-        for region in regions:
-            assert region.patches is not None
-            target = max(region.targets, key=lambda t: t[1])[0]
-            new = swapped(features, region.patches(), target, ridge)
-            made.append(features.lerp(new, strength))
-        return _composed(features, made, maps, down, across)
-
-    return change
+def _swapped(region: Region, ridge: float, features: Tensor) -> Tensor:
+    assert region.patches is not None
+    target = max(region.targets, key=lambda t: t[1])[0]
+    return swapped(features, region.patches(), target, ridge)
 
 
-def _composed(
-    features: Tensor,
-    made: Sequence[Tensor],
-    maps: Sequence[Tensor | None],
-    down: Span,
-    across: Span,
+def _top(region: Region, limit: float | None) -> Tensor | None:
+    """The highest value of each channel, (1, C, 1, 1)."""
+    if limit is None:
+        return None
+    tops = [share * g.top(limit) for g, share in region.targets]
+    return torch.stack(tops).sum(0)[None, :, None, None]
+
+
+def _changed(
+    parts: Sequence[Part], strength: float, features: Tensor, down: Span, across: Span
 ) -> Tensor:
     """Each region's features where it is; what no region covers stays."""
-    if len(made) == 1 and maps[0] is None:
-        return made[0]
-    result = features.clone()
-    for new, where in zip(made, maps, strict=True):
+    result: Tensor | None = None
+    for make, top, where in parts:
+        new = make(features)
+        if top is not None:
+            new = torch.minimum(new, top.to(new))
+        if strength < 1:
+            new = features.lerp(new, strength)
+        if len(parts) == 1 and where is None:
+            return new
         assert where is not None
         part = where[..., down.first : down.last, across.first : across.last]
         share = F.avg_pool2d(part, part.shape[-1] // features.shape[-1])
+        result = features.clone() if result is None else result
         result += share.to(features) * (new - features)
-    return result
+    return features if result is None else result
 
 
 def _gaussians(
