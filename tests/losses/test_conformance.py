@@ -310,6 +310,29 @@ def test_sums_add_up_over_tiles(name: str, options: dict[str, Any]) -> None:
 
 
 @every
+@pytest.mark.parametrize("weighted", [False, True])
+def test_pull_is_the_gradient_of_the_sums(
+    name: str, options: dict[str, Any], weighted: bool
+) -> None:
+    loss = make(name, options)
+    if not isinstance(loss, SumLoss):
+        pytest.skip("not a loss of sums")
+    x, y = pair(name)
+    target, weight = target_of(loss, y), region(H, W) if weighted else None
+    leaf = x.detach().requires_grad_()
+    sums = loss.sums(leaf, target, weight)
+    draw = torch.Generator().manual_seed(1)
+    slopes = [torch.randn(s.shape, generator=draw, dtype=s.dtype) for s in sums]
+    total = torch.stack([(a * s).sum() for a, s in zip(slopes, sums, strict=True)]).sum()
+    (want,) = torch.autograd.grad(total, leaf)
+    got = loss.pull(x, target, slopes, weight)
+    assert got is not None
+    assert not got.requires_grad
+    torch.testing.assert_close(got, want)
+    assert loss.pull(x, target, [None] * len(slopes), weight) is None
+
+
+@every
 def test_draws_are_a_function_of_seed_and_step(name: str, options: dict[str, Any]) -> None:
     loss = make(name, options)
     assert loss.at(0) == loss

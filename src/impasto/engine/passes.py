@@ -48,6 +48,16 @@ class Tile:
             return self._of_picture(part)
         return part.sums(self.own(part.layer), *self.overall(part.layer))
 
+    def ends(
+        self, part: Part, slopes: Sequence[Tensor | None]
+    ) -> list[tuple[Tensor, Tensor | None]]:
+        """What the sums of ``part`` depend on, each with its gradient."""
+        if part.layer != IMAGE:
+            own = self.own(part.layer)
+            return [(own, part.pull(own.detach(), slopes, *self.overall(part.layer)))]
+        with torch.enable_grad():
+            return list(zip(self._of_picture(part), slopes, strict=True))
+
     def own(self, layer: str) -> Tensor:
         """The tile's own positions of ``layer``, (B, C, h, w)."""
         if layer != IMAGE:
@@ -255,11 +265,7 @@ def _pushed_back(
     for place in level.places():
         with torch.enable_grad():
             tile = Tile.run(section, x, place)
-            ends = [
-                pair
-                for index, part in passes.at(section)
-                for pair in zip(tile.sums(part), of_sums[index], strict=True)
-            ]
+        ends = [end for i, part in passes.at(section) for end in tile.ends(part, of_sums[i])]
         pulls = [(n, of_maps[n]) for n in passes.maps if n in section.layers]
         pulls += [] if section.cut is None else [(section.cut, below)]
         ends += [

@@ -33,11 +33,26 @@ class Part:
         self, features: Tensor, down: slice = slice(None), across: slice = slice(None)
     ) -> Target:
         """The loss's sums over a piece of the layer; the slices are its place in the whole."""
+        target, weight = self._there(down, across)
+        return self.loss.sums(features, target, weight)
+
+    def pull(
+        self,
+        features: Tensor,
+        slopes: Sequence[Tensor | None],
+        down: slice = slice(None),
+        across: slice = slice(None),
+    ) -> Tensor | None:
+        """The gradient of the sums over a piece, see :meth:`SumLoss.pull`."""
+        target, weight = self._there(down, across)
+        return self.loss.pull(features, target, slopes, weight)
+
+    def _there(self, down: slice, across: slice) -> tuple[Target, Tensor | None]:
+        """Target and weights of a piece."""
         target = self.target
         if self.loss.aligned:
             target = tuple(t[..., down, across] for t in target)
-        weight = None if self.weight is None else self.weight[..., down, across]
-        return self.loss.sums(features, target, weight)
+        return target, None if self.weight is None else self.weight[..., down, across]
 
 
 class SummedObjective(Objective):

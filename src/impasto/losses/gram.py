@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,6 +80,18 @@ class Gram(SumLoss):
         """Gram sum (B, C, C) and number of positions, (B,) or (1,)."""
         del target
         return gram_sum(features, weight), total_weight(features, weight)
+
+    def pull(
+        self,
+        features: Tensor,
+        target: Target,
+        slopes: Sequence[Tensor | None],
+        weight: Tensor | None = None,
+    ) -> Tensor | None:
+        """One product; the sums are not computed again."""
+        if weight is not None or slopes[0] is None:
+            return super().pull(features, target, slopes, weight)
+        return native.gram_pull(features, slopes[0])
 
     def gathered(self, sums: Target, around: Target) -> Target:
         """The Gram matrix per position."""

@@ -50,11 +50,24 @@ class _Gram(torch.autograd.Function):
     def backward(ctx: Any, slope: Tensor) -> Tensor:
         """``F (S + S^T)``, laid out as the features are."""
         (features,) = ctx.saved_tensors
-        both = slope + slope.mT
-        rows = _rows(features)
-        lib = None if torch.is_grad_enabled() else _kernels(rows)
-        pull = rows @ both if lib is None else _times(lib, rows, both)
-        return pull.mT.reshape(features.shape)
+        return gram_pull(features, slope)
+
+
+def gram_pull(features: Tensor, slope: Tensor) -> Tensor:
+    """The gradient of ``<slope, gram(features)>``: ``F (S + S^T)``, laid out as the features are.
+
+    Args:
+        features: (B, C, H, W).
+        slope: (B, C, C).
+
+    Returns:
+        (B, C, H, W).
+    """
+    both = slope + slope.mT
+    rows = _rows(features)
+    lib = None if torch.is_grad_enabled() else _kernels(rows)
+    pull = rows @ both if lib is None else _times(lib, rows, both)
+    return pull.mT.reshape(features.shape)
 
 
 def _rows(features: Tensor) -> Tensor:
