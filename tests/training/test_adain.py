@@ -92,13 +92,13 @@ def test_it_begins_as_the_one_that_reconstructs() -> None:
 
 def test_it_learns_to_paint(folder: Path) -> None:
     made = AdainTask(asked())
-    plan = replace(made.plan, steps=20, batch=2, crops=Crops(48, (1.0, 1.2)), lr=2e-3, warmup=2)
+    plan = replace(made.plan, steps=20, batch=2, crops=Crops(48, (1.0, 1.2)), lr=2e-4, warmup=2)
     run = Training(made, plan, Stream(find([str(folder)], 58), plan.crops, 0), Group())
     run.begin()
     held = [torch.from_numpy(samples.photo("harbour", (64, 64))).permute(2, 0, 1)[None]] * 2
     before = made.validate(held)
     assert all(set(taken.terms) == {"content", "style"} for taken in run.steps())
-    assert made.validate(held)["style_held"] < 0.8 * before["style_held"]
+    assert made.validate(held)["style_held"] < 0.5 * before["style_held"]
     figures = made.validate(held)
     assert figures["loss"] == pytest.approx(figures["content_held"] + figures["style_held"])
     assert made.preview(held).shape == (1, 3, 4 * 64, 128)

@@ -30,8 +30,8 @@ EXTRA = ("ups.1.", "fine.")
 class EnhanceTask(Task):
     """From a photo made small by antialiased bicubic interpolation back to the photo.
 
-    Settings, all but ``encoder`` weights of terms: ``pixels``, mean absolute error; ``grid``, see
-    :func:`grid`; ``features``, squared distance of the directions of features; ``texture``, that
+    Settings, all but ``encoder`` and ``robust`` weights of terms: ``pixels``, mean absolute error,
+    with ``robust`` that of :func:`robust`; ``grid``, see :func:`grid`; ``features``, squared distance of the directions of features; ``texture``, that
     of Gram matrices of patches, which asks for the right texture without asking for it in the
     right place; ``adversarial``, how clearly a critic of pixels, which learns beside the network,
     tells the result from photos (:mod:`impasto.training.perceptual`). ``encoder`` is the frozen
@@ -56,7 +56,7 @@ class EnhanceTask(Task):
 
     def __init__(self, asked: Asked) -> None:
         terms = {"pixels": 1.0, "grid": 0.0, "features": 0.0, "texture": 0.0, "adversarial": 0.0}
-        self.numbers = asked.read({**terms, "encoder": backbones.DEFAULT})
+        self.numbers = asked.read({**terms, "robust": 0.0, "encoder": backbones.DEFAULT})
         if not any(self.numbers[n] for n in terms):
             raise UsageError("no term has a weight", hint=f"set one of {', '.join(terms)}")
         wanted = numbers(asked.architecture or "", DEFAULTS)
@@ -85,7 +85,9 @@ class EnhanceTask(Task):
         """The terms whose weight is not 0; every second batch lies on its side."""
         batch = batch.mT if step % 2 else batch
         made = self.enhancer(self.reduced(batch))
-        terms = {"pixels": (made - batch).abs().mean(), "grid": grid(made - batch, self.scale)}
+        error = made - batch
+        pixels = robust(error, self.numbers["robust"]) if self.numbers["robust"] else error.abs()
+        terms = {"pixels": pixels.mean(), "grid": grid(error, self.scale)}
         if self.eyes is not None:
             terms |= self.eyes.terms(made, batch, step)
         return {n: self.numbers[n] * value for n, value in terms.items() if self.numbers[n]}
@@ -137,6 +139,19 @@ class EnhanceTask(Task):
             return None
         encoder = backbones.load(self.numbers["encoder"], pooling="avg", normalized=True)
         return Eyes(encoder.to(device), [n for n, weight in wanted.items() if weight])
+
+
+def robust(error: Tensor, scale: float) -> Tensor:
+    """``s log(1 + |e| / s)``: errors far beyond ``scale`` hardly count by how far.
+
+    Of several sharp pictures that a blurred one may come from, the mean absolute error asks for
+    their median, which is blurred where edges may lie here or there. This asks for one of them.
+
+    Args:
+        error: Any shape.
+        scale: Error from which on, in the units of the picture.
+    """
+    return scale * torch.log1p(error.abs() / scale)
 
 
 def grid(error: Tensor, scale: int) -> Tensor:
