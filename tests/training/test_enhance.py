@@ -16,7 +16,7 @@ from impasto.events import Finished, Step
 from impasto.images.resize import resize
 from impasto.losses import Gram
 from impasto.specs import OutputSpec, TrainSpec
-from impasto.training.enhance import EnhanceTask, grid
+from impasto.training.enhance import EnhanceTask, grid, robust
 from impasto.training.perceptual import Eyes, features, patches, texture
 from impasto.training.task import Asked
 
@@ -82,6 +82,39 @@ def test_pixels_alone_are_the_mean_absolute_error() -> None:
     assert set(found) == {"pixels"}
     want = 2 * np.abs(plain.double().numpy() - batch.double().numpy()).mean()
     assert found["pixels"].item() == pytest.approx(want, rel=1e-5)
+
+
+def test_robust_errors_by_numpy() -> None:
+    error = torch.randn(2, 3, 5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    error = (0.05 * error).requires_grad_()
+    want = 0.01 * np.log(1 + np.abs(error.detach().numpy()) / 0.01)
+    np.testing.assert_allclose(robust(error, 0.01).detach().numpy(), want, rtol=1e-12)
+    assert torch.autograd.gradcheck(lambda e: robust(e, 0.01), error)
+
+
+def test_robust_pixels_ask_for_one_of_two_edges() -> None:
+    """An edge that may lie here or there: the mean error takes anything between for as good."""
+    here, there = torch.zeros(100), torch.ones(100)
+    truth = torch.cat([here, there])
+    guesses = torch.linspace(0, 1, 11)
+    plain, sharp = (
+        torch.stack([loss(truth - g).mean() for g in guesses])
+        for loss in (torch.abs, lambda e: robust(e, 0.1))
+    )
+    assert float(plain.max() - plain.min()) < 1e-6
+    assert int(sharp.argmin()) in (0, 10)
+    assert int(sharp.argmax()) == 5
+
+
+def test_robust_pixels_are_a_term() -> None:
+    task = EnhanceTask(Asked((), "scale=2,width=8,blocks=1", {"robust": "0.02", "pixels": "3"}))
+    batch = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        terms = task.objective(batch, 0)
+        error = (task.enhancer(task.reduced(batch)) - batch).double().numpy()
+    want = 3 * np.mean(0.02 * np.log(1 + np.abs(error) / 0.02))
+    assert set(terms) == {"pixels"}
+    assert float(terms["pixels"]) == pytest.approx(want, rel=1e-5)
 
 
 def test_every_second_batch_lies_on_its_side() -> None:

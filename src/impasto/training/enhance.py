@@ -31,11 +31,12 @@ class EnhanceTask(Task):
     """From a photo made small by antialiased bicubic interpolation back to the photo.
 
     Settings, all but ``encoder`` and ``robust`` weights of terms: ``pixels``, mean absolute error,
-    with ``robust`` that of :func:`robust`; ``grid``, see :func:`grid`; ``features``, squared distance of the directions of features; ``texture``, that
-    of Gram matrices of patches, which asks for the right texture without asking for it in the
-    right place; ``adversarial``, how clearly a critic of pixels, which learns beside the network,
-    tells the result from photos (:mod:`impasto.training.perceptual`). ``encoder`` is the frozen
-    network that features and texture look through.
+    with ``robust`` that of :func:`robust`; ``grid``, see :func:`grid`; ``features``, squared
+    distance of the directions of features; ``texture``, that of Gram matrices of patches, which
+    asks for the right texture without asking for it in the right place; ``adversarial``, how
+    clearly a critic of pixels, which learns beside the network, tells the result from photos
+    (:mod:`impasto.training.perceptual`). ``encoder`` is the frozen network that features and
+    texture look through.
 
     Source: Johnson, Alahi & Fei-Fei 2016, section 4.2, with the distance of Zhang et al. 2018
     (features); Sajjadi, Schoelkopf & Hirsch
