@@ -104,6 +104,28 @@ def test_it_learns_to_paint(folder: Path) -> None:
     assert made.preview(held).shape == (1, 3, 4 * 64, 128)
 
 
+def test_no_feature_asked_for_is_above_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen by the decoder: a dot in a plain photo is far beyond what any painting has."""
+    made = AdainTask(asked(limit="2"))
+    made.prepare(None)
+    photo = torch.full((1, 3, 48, 48), 0.5)
+    photo[..., 20:22, 20:22] = 1
+    given: list[torch.Tensor] = []
+    first = made.decoder.first
+
+    def kept(features: torch.Tensor) -> torch.Tensor:
+        given.append(features)
+        return first(features)
+
+    monkeypatch.setattr(made.decoder, "first", kept)
+    made.objective(photo, 0)
+    mean, deviation = made._styles[made.layer]
+    tops = mean + 2 * deviation  # of every part of a painting
+    highest = given[0].amax((2, 3))
+    assert any(bool((highest <= top + 1e-4).all()) for top in tops)
+    assert any(bool((highest >= top - 1e-4).any()) for top in tops)
+
+
 def test_which_painting_is_a_function_of_the_step() -> None:
     made, batch = AdainTask(asked()), torch.rand(2, 3, 32, 32)
     made.prepare(None)
@@ -118,5 +140,8 @@ def test_what_makes_no_sense() -> None:
         make("decoder", Asked(settings={"mode": "wct"}))
     with pytest.raises(UsageError, match="needs paintings"):
         make("decoder", Asked(settings={"mode": "adain"}))
+    for bad in ("0", "-1", "nan"):
+        with pytest.raises(UsageError, match="limit must be above 0"):
+            AdainTask(asked(limit=bad))
     with pytest.raises(UsageError, match="no setting 'style'"):
         make("decoder", Asked(settings={"style": "3"}))

@@ -293,6 +293,9 @@ def test_one_for_2_begins_with_one_for_4_and_back(folder: Path, tmp_path: Path) 
 def test_bad_settings_are_refused() -> None:
     with pytest.raises(UsageError, match="no setting 'pixel'"):
         task({"pixel": "1"})
+    for bad in ("-0.1", "nan", "inf"):
+        with pytest.raises(UsageError, match="robust must be 0 or more"):
+            task({"robust": bad})
     with pytest.raises(UsageError, match="by 3"):
         task(architecture="scale=3")
 

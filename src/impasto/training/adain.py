@@ -68,6 +68,8 @@ class AdainTask(DecoderTask):
         super().__init__(asked)
         if not asked.styles:
             raise UsageError("the mode adain needs paintings", hint="name some")
+        if not self.numbers["limit"] > 0:
+            raise UsageError("limit must be above 0")
         self.seed = asked.seed
         names = self.numbers["layers"].split("+")
         self.layers = [n if n == IMAGE else self.encoder.resolve(n) for n in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,6 +61,8 @@ class EnhanceTask(Task):
         self.numbers = asked.read({**terms, "robust": 0.0, "encoder": backbones.DEFAULT})
         if not any(self.numbers[n] for n in terms):
             raise UsageError("no term has a weight", hint=f"set one of {', '.join(terms)}")
+        if not 0 <= self.numbers["robust"] < math.inf:
+            raise UsageError("robust must be 0 or more", hint="0 is the mean absolute error")
         wanted = numbers(asked.architecture or "", DEFAULTS)
         self.architecture = ",".join(f"{k}={v}" for k, v in wanted.items() if v)
         with torch.random.fork_rng(devices=[]):
