@@ -249,13 +249,17 @@ def test_tiles_are_chosen_where_the_whole_does_not_fit(monkeypatch: pytest.Monke
     layers = ["relu1_1", "relu4_2", "relu5_1"]
     recipe = job().recipe
     need = memory.estimate(SMALL, layers, optimiser, size[0] * size[1])
-    tiled = memory.estimate_tiled(SMALL, layers, optimiser, size, 256).memory
-    assert tiled < need
-    free = (0.9 * tiled + 0.1 * need) / 0.9 - memory.resident()
-    monkeypatch.setattr(memory, "available", lambda device: free)
+    large, tiled = (
+        memory.estimate_tiled(SMALL, layers, optimiser, size, tile).memory for tile in (512, 256)
+    )
+    assert tiled < large < need
     cpu = torch.device("cpu")
-    tiles = tiling.choose("auto", recipe, SMALL, layers, size, cpu)
-    assert tiles is not None and tiles.size == 256
+    for least, most, edge in ((large, need, 512), (tiled, large, 256)):
+        free = (0.9 * least + 0.1 * most) / 0.9 - memory.resident()
+        monkeypatch.setattr(memory, "available", lambda device, free=free: free)
+        tiles = tiling.choose("auto", recipe, SMALL, layers, size, cpu)
+        assert isinstance(tiles, tiling.Tiles)
+        assert (tiles.size, tiles.thrifty) == (edge, edge < 512)
     with pytest.raises(ResourceError, match="memory") as refused:
         tiling.choose("off", recipe, SMALL, layers, size, cpu)
     assert re.fullmatch(r"--tile auto fits; --size \d+ fits", refused.value.hint)
