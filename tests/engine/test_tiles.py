@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from impasto.backbones import ARCHITECTURES, PREPROCESSING
+from impasto.engine import tiles
 from impasto.engine.objective import IMAGE, Goal, Objective, Term, goal_for
 from impasto.engine.store import Store
 from impasto.engine.tiled import TiledEyes, TiledObjective, Tiles
@@ -253,6 +254,35 @@ def test_halo_is_what_the_deepest_layer_sees() -> None:
     assert Tiling(net, 32, ("relu4_1",)).halo == 32
     # From pool3 on, in its cells of 8 px: four 3x3 and a pooling, on a grid of two.
     assert Tiling(net, 32, ("relu5_1",), "pool3").halo == 6
+
+
+def test_tiles_are_about_equal() -> None:
+    """A picture of 1024 px with its margin is no row of slim tiles more; parts cover it once."""
+    tiling = Tiling(NETS["avg"], 512, ("relu1_1",))
+    assert [s.stop - s.start for s in tiling.spans(1040)] == [520, 520]
+    for length in (1, 511, 563, 564, 1126, 1127, 4112):
+        spans = tiling.spans(length)
+        edges = [s.stop - s.start for s in spans]
+        assert sum(edges) == length
+        assert [s.start for s in spans[1:]] == [s.stop for s in spans[:-1]]
+        assert max(edges) <= 564
+        assert max(edges) - min(edges) < len(edges)
+
+
+def test_the_gradient_of_a_part_lies_as_the_whole_does() -> None:
+    """Adding another layout to that of the layers above takes several times as long."""
+    whole = picture(9, 11).repeat(1, 2, 1, 1).contiguous(memory_format=torch.channels_last)
+    whole.requires_grad_()
+    kept = slice(2, 7), slice(0, 9)
+    part = tiles._part(whole, *kept)
+    slope = torch.rand_like(part)
+    (got,) = torch.autograd.grad(part, whole, slope)
+    (want,) = torch.autograd.grad(whole[(..., *kept)], whole, slope)
+    assert torch.equal(part, whole[(..., *kept)])
+    assert torch.equal(got, want)
+    assert got.is_contiguous(memory_format=torch.channels_last)
+    assert not want.is_contiguous(memory_format=torch.channels_last)
+    assert tiles._part(whole, slice(0, 9), slice(0, 11)) is whole
 
 
 def test_sections_lie_between_the_cuts() -> None:

@@ -222,7 +222,7 @@ def estimate_tiled(
         held += optimiser_bytes(optimiser)
     # What is too small for a file stays in memory.
     small = min(filed * pixels, 3.0 * LARGE)
-    kept = TILED_KEPT if tile >= KEEPING else 1.0
+    kept = TILED_KEPT if tile >= KEEPING and keeps() else 1.0
     return Need(TILED_BASE + kept * (working + small) + held * pixels, filed * pixels)
 
 

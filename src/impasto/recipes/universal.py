@@ -49,7 +49,7 @@ WCT = OnePass(
     deviations="Three levels instead of five: the embedded network keeps little colour at relu4_1 "
     "and relu5_1, and decoders for them are muddy. 3% of the mean variance is added to every "
     "direction; without it, plain areas are covered with patches of plain colours. No feature is "
-    "more than 5 deviations above the painting's mean; without that, hard edges have halos. "
+    "more than 5 deviations above the painting's mean; without that, edges have stronger halos. "
     "Printed strength is 0.6; --alpha 0.6 is that.",
 )
 
@@ -64,7 +64,7 @@ ADAIN = OnePass(
     },
     deviations="At relu3_1, where the paper has relu4_1: the embedded network keeps little colour "
     "that deep. The palette is set before and after, as a whole. No feature is more than 5 "
-    "deviations above the painting's mean; without that, hard edges have dotted halos.",
+    "deviations above the painting's mean; without that, hard edges have stronger dotted halos.",
 )
 
 STYLE_SWAP = OnePass(
