@@ -36,7 +36,9 @@ def test_a_probe_lets_go_of_its_graph() -> None:
     gone = weakref.ref(held_by_node[0])
     network: Any = nn.Conv2d(3, 3, 1)
     held = memory._held_bytes(
-        network, torch.zeros(1, 3, 8, 8), lambda x: Saving.apply(x, *held_by_node)
+        network,
+        torch.zeros(1, 3, 8, 8),
+        lambda x: {"relu": Saving.apply(x, *held_by_node)},
     )
     assert held == 3 * 8 * 8 * 4
     held_by_node.clear()

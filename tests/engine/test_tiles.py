@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from impasto import native
 from impasto.backbones import ARCHITECTURES, PREPROCESSING
+from impasto.backbones.chain import Chain
+from impasto.backbones.operations import Conv
 from impasto.engine import tiles
 from impasto.engine.objective import IMAGE, Goal, Objective, Term, goal_for
+from impasto.engine.passes import Tile
 from impasto.engine.store import Store
 from impasto.engine.tiled import TiledEyes, TiledObjective, Tiles
-from impasto.engine.tiles import Tiling, layer_sizes, sections
+from impasto.engine.tiles import Span, Tiling, layer_sizes, sections
 from impasto.errors import UsageError
 from impasto.losses import LOSSES, Content, Gram, SumLoss, TotalVariation
+from impasto.native import choice
 from impasto.testing import thin_vgg
 
 NETS = {p: thin_vgg(width=2, pooling=p, dtype=torch.float64) for p in ("avg", "max")}
@@ -283,6 +289,69 @@ def test_the_gradient_of_a_part_lies_as_the_whole_does() -> None:
     assert got.is_contiguous(memory_format=torch.channels_last)
     assert not want.is_contiguous(memory_format=torch.channels_last)
     assert tiles._part(whole, slice(0, 9), slice(0, 11)) is whole
+
+
+def in_style(net: Chain, layers: tuple[str, ...], size: int) -> TiledObjective:
+    """Wants certain Gram matrices, in tiles of ``size``."""
+    goal = goal_for(Term("style", Gram(), layers), net, [picture(60, 70, 2)], [1.0])
+    return TiledObjective(net, [goal], Tiles(size))
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+@pytest.mark.parametrize("room", [0, 300_000, 10**9])
+def test_ways_back_change_nothing_however_much_room_they_have(pooling: str, room: int) -> None:
+    net, photo = NETS[pooling], picture(150, 130, 3)
+    objective = in_style(net, ("relu1_1", "relu3_1", "relu4_1"), 30)
+    whole = slope_of(Objective(net, objective.goals), photo)[1]
+    objective.passes = replace(objective.passes, room=room)
+    found = slope_of(objective, photo)[1]
+    torch.testing.assert_close(found / whole.abs().max(), whole / whole.abs().max())
+
+
+@pytest.mark.parametrize("room", [0, 40_000, 10**9])
+def test_what_no_loss_reads_is_computed_once(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    calls: dict[int, int] = {}
+    forward = Conv.forward
+
+    def counted(self: Conv, *args: object, **options: object) -> Tensor:
+        calls[id(self)] = calls.get(id(self), 0) + 1
+        return forward(self, *args, **options)
+
+    net = NETS["avg"]
+    convs = [m for m in net.modules() if isinstance(m, Conv)]
+    objective = in_style(net, ("relu1_1", "relu2_1", "relu3_1"), 32)
+    objective.passes = replace(objective.passes, room=room)
+    tiles = len(list(objective.passes.sections[0].tiles(128, 128)))
+    image = picture(128, 128)
+    monkeypatch.setattr(Conv, "forward", counted)
+    slope_of(objective, image)
+    first, last = (calls[id(conv)] for conv in (convs[0], convs[3]))  # conv1_1 and conv2_2
+    assert tiles == 16
+    assert first == 2 * tiles
+    assert last == tiles if room == 10**9 else tiles < last <= 2 * tiles
+    assert (last == 2 * tiles) == (room == 0)
+
+
+@pytest.mark.skipif(native.library() is None, reason="there is no compiler here")
+def test_ways_back_take_a_bit_for_each_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "ours", lambda *_: True)
+    net = thin_vgg(width=8, pooling="avg")
+    (section, _) = sections(net, ("relu2_1", "relu3_1"), 64)
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        tile = Tile.begin(section, x, (Span(0, 64, 0, 64), Span(0, 64, 0, 64)))
+    way = tile.go_on()
+    channels = net.table["conv2_2"].channels
+    assert channels % 8 == 0
+    assert way.nbytes == 32 * 32 * channels / 8  # relu2_2; the mean needs nothing
+
+
+def test_a_section_pauses_at_the_last_layer_that_is_read() -> None:
+    net = NETS["avg"]
+    names = ("relu1_1", "relu2_1", "conv3_1", "conv4_2", "relu4_2", "relu5_1")
+    first, second, third, last = sections(net, names, 64)
+    assert (first.pause, third.pause, last.pause) == ("relu2_1", "relu4_2", None)
+    assert second.pause is None  # the ReLU behind conv3_1 would overwrite it
 
 
 def test_sections_lie_between_the_cuts() -> None:

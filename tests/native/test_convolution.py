@@ -42,9 +42,7 @@ def close(got: torch.Tensor, expected: torch.Tensor, tolerance: float = 1e-5) ->
 @needs_kernels
 @pytest.mark.parametrize("relu", [True, False])
 @pytest.mark.parametrize("pad", [0, 1, 2])
-@pytest.mark.parametrize(
-    "channels", [(1, 1), (3, 64), (4, 5), (5, 7), (16, 16), (20, 90), (64, 80)]
-)
+@pytest.mark.parametrize("channels", CHANNELS)
 def test_values_and_gradient(channels, pad, relu):
     f = filters(*channels)
     for seed, (height, width) in enumerate(SIZES):
@@ -62,6 +60,22 @@ def test_values_and_gradient(channels, pad, relu):
         (expected,) = torch.autograd.grad(want, x, (slope * agree).double())
         (pull,) = torch.autograd.grad(native.convolve(x, f, pad, relu=relu), x, slope * agree)
         close(pull, expected)
+
+
+@needs_kernels
+@pytest.mark.parametrize("channels", CHANNELS)
+def test_the_way_back_keeps_a_bit_for_each_value(channels):
+    """Lowest bit first, the bits of a position from a byte of their own on."""
+    kept = []
+    x, f = draw(2, channels[0], 13, 10, seed=3).requires_grad_(True), filters(*channels)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        y = native.convolve(x, f, 1, relu=True)
+    (bits,) = kept
+    assert bits.shape == (2, 13, 10, -(-channels[1] // 8))
+    each = torch.arange(8, dtype=torch.uint8)
+    found = ((bits[..., None] >> each) & 1).flatten(3)
+    signs = (y.detach() > 0).permute(0, 2, 3, 1)
+    assert torch.equal(found[..., : channels[1]].bool(), signs)
 
 
 @needs_kernels

@@ -48,7 +48,7 @@ def test_each_seed_is_another_picture_the_more_so_with_diversity(here: Path) -> 
         trained(16, f"{weight}.safetensors", diversity=weight).report["card"]["losses"]
         for weight in (0.0, 0.1)
     )
-    assert pushed["variety"] > 1.5 * plain["variety"] > 0
+    assert pushed["variety"] > 1.2 * plain["variety"] > 0
     image = drawn(50, 70, 7)
     first, again, other = (
         impasto.apply("0.1.safetensors", image.rgb, seed=seed).array for seed in (1, 1, 2)

@@ -142,9 +142,9 @@ class Backbone(nn.Module, ABC):
     ) -> Iterator[tuple[str, Tensor]]:
         """Yield activations in the order of :attr:`table`.
 
-        ``x`` has been preprocessed, or is the activation of the layer ``after``, one of
-        :attr:`borders`; then only what follows it is yielded. Layers in ``keep`` are read by the
-        caller after the walk has gone on, so they must not be overwritten in place; all others
+        ``x`` has been preprocessed, or is the activation of the layer ``after``, one for which
+        :meth:`restarts` holds; then only what follows it is yielded. Layers in ``keep`` are read by
+        the caller after the walk has gone on, so they must not be overwritten in place; all others
         may be, but never ``x``. Where ``keep`` names any, the others may be left out; where it is
         empty, every activation is yielded.
         """
@@ -158,6 +158,10 @@ class Backbone(nn.Module, ABC):
     def borders(self) -> tuple[str, ...]:
         """Layers after which a walk can begin, shallow to deep: one for each stride from 2 on."""
         return ()
+
+    def restarts(self, layer: str) -> bool:
+        """Whether a walk can begin after ``layer``, as it can after all :attr:`borders`."""
+        return layer in self.borders
 
     def filter_bytes(self, layers: Iterable[str]) -> int:
         """Bytes of the filters down to the deepest of ``layers`` in the form of our kernels."""
@@ -265,7 +269,7 @@ class Backbone(nn.Module, ABC):
         """Activations of ``layers``, all of them behind ``cut``, given its activation ``x``.
 
         Args:
-            cut: One of :attr:`borders`.
+            cut: One of :attr:`borders`, or another for which :meth:`restarts` holds.
             x: (B, C, H, W).
             layers: Names or aliases.
         """

@@ -145,12 +145,17 @@ class Chain(Backbone):
 
     def _coarser(self, stride: int, suits: Callable[[Tap], bool]) -> Iterator[str]:
         """The first layer of each larger stride than ``stride`` that suits, shallow to deep."""
-        for stage, behind in pairwise(cast("Iterable[Stage]", self.stages)):
+        for stage in cast("Iterable[Stage]", self.stages):
             tap = self.table[stage.name]
-            # A ReLU would overwrite what it is given.
-            if tap.stride > stride and suits(tap) and not isinstance(behind, Relu):
+            if tap.stride > stride and suits(tap) and self.restarts(stage.name):
                 stride = tap.stride
                 yield stage.name
+
+    def restarts(self, layer: str) -> bool:
+        """See :meth:`Backbone.restarts`."""
+        links = pairwise(cast("Iterable[Stage]", self.stages))
+        # A ReLU would overwrite what it is given.
+        return any(a.name == layer and not isinstance(b, Relu) for a, b in links)
 
     def filter_bytes(self, layers: Iterable[str]) -> int:
         """See :meth:`Backbone.filter_bytes`."""

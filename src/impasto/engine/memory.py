@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,9 +16,11 @@ from impasto.backbones.lowering import LOW
 from impasto.engine.allocator import keeps
 from impasto.engine.objective import IMAGE
 from impasto.engine.optimise import Optimiser
+from impasto.engine.passes import ROOM
 from impasto.engine.recompute import Stretch, stretches
 from impasto.engine.store import LARGE
 from impasto.engine.tiles import KEEPING, Tiling, sections
+from impasto.engine.way_back import holdings
 from impasto.errors import ResourceError
 
 #: Interpreter, torch and the default backbone's weights, in bytes.
@@ -70,22 +71,14 @@ def _gradient_bytes(backbone: Backbone, layers: Iterable[str]) -> float:
     return _widest(backbone, layers) * next(backbone.parameters()).element_size() / 4
 
 
-def _held_bytes(backbone: Backbone, probe: Tensor, run: Callable[[Tensor], Any]) -> int:
-    """Bytes that autograd keeps when ``run`` is given ``probe``, weights not counted."""
-    weights = {p.untyped_storage().data_ptr() for p in backbone.parameters()}
-    held: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            held[storage.data_ptr()] = storage.nbytes()
-        # An output that is kept as it is would hold its own graph, for ever.
-        return tensor.detach()
-
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-        out = run(probe.requires_grad_())
-    del out
-    return sum(held.values())
+def _held_bytes(
+    backbone: Backbone, probe: Tensor, run: Callable[[Tensor], dict[str, Tensor]]
+) -> int:
+    """Bytes that autograd and the taps hold when ``run`` is given ``probe``; no weights."""
+    with torch.enable_grad(), holdings(backbone) as held:
+        taps = run(probe.requires_grad_())
+    storages = [t.untyped_storage() for t in taps.values()]
+    return sum((held | {s.data_ptr(): s.nbytes() for s in storages}).values())
 
 
 def optimiser_bytes(optimiser: Optimiser) -> float:
@@ -199,8 +192,9 @@ def estimate_tiled(
 ) -> Need:
     """What a run on a picture of ``size`` (height, width) takes in tiles of ``tile`` px.
 
-    Activations of one tile of the section that holds most; in files the optimiser's state, the
-    maps at the cuts with their gradients, and the layers that are wanted whole.
+    Activations of one tile of the section that holds most, and the ways back of all; in files the
+    optimiser's state, the maps at the cuts with their gradients, and the layers that are wanted
+    whole.
 
     Args:
         backbone: The network.
@@ -223,7 +217,16 @@ def estimate_tiled(
     # What is too small for a file stays in memory.
     small = min(filed * pixels, 3.0 * LARGE)
     kept = TILED_KEPT if tile >= KEEPING and keeps() else 1.0
-    return Need(TILED_BASE + kept * (working + small) + held * pixels, filed * pixels)
+    ways = min(float(ROOM), sum(map(_way_bytes, parts)) * pixels)
+    return Need(TILED_BASE + kept * (working + small) + ways + held * pixels, filed * pixels)
+
+
+def _way_bytes(section: Tiling) -> float:
+    """Bytes per pixel of the picture of the ways back from the cut to where ``section`` pauses."""
+    if section.pause is None:
+        return 0.0
+    held, _ = _held_behind(section.backbone, section.pause, [section.cut or ""])
+    return held - _bytes_of(section.backbone, [section.cut])
 
 
 def _tile_bytes(section: Tiling, size: tuple[int, int]) -> float:

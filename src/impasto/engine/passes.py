@@ -3,14 +3,16 @@
 The first pass runs the sections one after the other, each over the map at the cut before it. A
 tile adds to the sums that losses want, and puts its part into the map at the next cut and into
 the layers that are wanted whole. The second pass goes backwards: it runs each tile again and
-pushes the gradients of its sums and maps back to what it saw. Nothing is approximated.
+pushes the gradients of its sums and maps back to what it saw. What lies between the last layer
+that a loss reads and the cut it need not run again: of that the first pass keeps the way back, as
+far as there is room for it. Nothing is approximated.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,27 +22,65 @@ from impasto.engine.objective import IMAGE
 from impasto.engine.store import IN_MEMORY, Store
 from impasto.engine.summed import Part
 from impasto.engine.tiles import Span, Tiling
+from impasto.engine.way_back import WayBack
 from impasto.losses import Target
+
+#: Bytes that the ways back of an evaluation may take.
+ROOM = 2**30
 
 Place = tuple[Span, Span]
 
 
 @dataclass
 class Tile:
-    """A tile that was run: what it saw, and its own positions of the layers."""
+    """A tile that was run: what it saw, and its own positions of the layers.
+
+    Attributes:
+        section: Which it is a tile of.
+        place: Where it lies.
+        seen: What it saw.
+        features: Its own positions by layer, those of the cut among them.
+        last: All that it has of the layer where its section can pause, if it did.
+    """
 
     section: Tiling
     place: Place
     seen: Tensor
     features: dict[str, Tensor]
+    last: Tensor | None = None
 
     @classmethod
     def run(cls, section: Tiling, x: Tensor, place: Place) -> Tile:
         """Run the tile at ``place`` of the map ``x``; tracked where gradients are enabled."""
+        seen = cls._seen(x, place)
+        return cls(section, place, seen, section.features(seen, *place))
+
+    @classmethod
+    def begin(cls, section: Tiling, x: Tensor, place: Place) -> Tile:
+        """As :meth:`run`, down to where the section can pause."""
+        assert section.pause is not None
+        seen, mine = cls._seen(x, place), [n for n in section.layers if n != IMAGE]
+        taps = section.taps(seen, [*mine, section.pause])
+        features = {n: section.own(n, taps[n], *place) for n in mine}
+        return cls(section, place, seen, features, taps[section.pause])
+
+    @staticmethod
+    def _seen(x: Tensor, place: Place) -> Tensor:
         down, across = place
-        seen = x[..., down.seen, across.seen].detach()
-        seen.requires_grad_(torch.is_grad_enabled())
-        return cls(section, place, seen, section.features(seen, down, across))
+        return x[..., down.seen, across.seen].detach().requires_grad_(torch.is_grad_enabled())
+
+    def go_on(self) -> WayBack:
+        """Run the rest of a tile that was begun, down to the cut."""
+        section, cut = self.section, self.section.cut
+        assert cut is not None
+        assert self.last is not None
+
+        def rest(x: Tensor) -> Tensor:
+            taps = section.taps(x, [cut], section.pause)[cut]
+            return section.own(cut, taps, *self.place)
+
+        self.features[cut], way = WayBack.through(section.backbone, rest, self.last)
+        return way
 
     def sums(self, part: Part) -> Target:
         """The tile's share in the sums of ``part``."""
@@ -104,10 +144,17 @@ def _shifted(part: slice, span: Span) -> slice:
 
 @dataclass(frozen=True)
 class Level:
-    """A section at work, and the map that it reads."""
+    """A section at work.
+
+    Attributes:
+        section: Which.
+        x: The map that it reads.
+        ways: Of some tiles, where they lie in the map at the cut, and the way back from there.
+    """
 
     section: Tiling
     x: Tensor
+    ways: dict[Place, tuple[tuple[slice, slice], WayBack]] = field(default_factory=dict)
 
     def places(self) -> list[Place]:
         """All tiles; the last, which shows how large the layers are, is the first."""
@@ -136,6 +183,7 @@ def sweep(
     image: Tensor,
     store: Store,
     visit: Callable[[Tile], None],
+    room: int = 0,
 ) -> list[Level]:
     """Run every tile of every section once, shallow to deep.
 
@@ -144,16 +192,26 @@ def sweep(
         image: (B, 3, H, W).
         store: Where the maps at the cuts are.
         visit: Called with each tile.
+        room: Bytes that the ways back of tiles may take.
     """
     levels: list[Level] = []
     x = image.detach()
     for section in sections:
         level, canvas = Level(section, x), Canvas(store)
         for place in level.places():
-            tile = Tile.run(section, x, place)
+            way: WayBack | None = None
+            if room and section.pause:
+                tile = Tile.begin(section, x, place)
+                way = tile.go_on()
+            else:
+                tile = Tile.run(section, x, place)
             visit(tile)
             if section.cut is not None:
-                canvas.put(section.cut, tile.features[section.cut], *tile.overall(section.cut))
+                where = tile.overall(section.cut)
+                canvas.put(section.cut, tile.features[section.cut], *where)
+                if way is not None and way.nbytes <= room:
+                    level.ways[place] = where, way
+                    room -= way.nbytes
             store.release()
         levels.append(level)
         if section.cut is not None:
@@ -170,12 +228,14 @@ class Passes:
         parts: The losses whose sums are wanted.
         maps: The layers that are wanted whole.
         store: Where large maps are.
+        room: Bytes that the ways back of tiles may take.
     """
 
     sections: tuple[Tiling, ...]
     parts: tuple[Part, ...]
     maps: tuple[str, ...] = ()
     store: Store = IN_MEMORY
+    room: int = ROOM
 
     def __call__(self, image: Tensor) -> tuple[list[Target], dict[str, Tensor]]:
         """The sums of each part and the maps by name, differentiable.
@@ -221,7 +281,8 @@ class _TwoPasses(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, passes: Passes, counts: list[int]) -> tuple[Tensor, ...]:
         first = _Sums(passes)
-        ctx.levels = sweep(passes.sections, image, passes.store, first)
+        room = passes.room if ctx.needs_input_grad[0] else 0
+        ctx.levels = sweep(passes.sections, image, passes.store, first, room)
         ctx.save_for_backward(image)
         ctx.set_materialize_grads(False)
         ctx.passes = passes
@@ -263,15 +324,20 @@ def _pushed_back(
     section, x = level.section, level.x
     result = passes.store.empty(x.shape, x, channels_last=section.after is not None, zero=True)
     for place in level.places():
+        back = level.ways.pop(place, None)
         with torch.enable_grad():
-            tile = Tile.run(section, x, place)
+            tile = (Tile.begin if back else Tile.run)(section, x, place)
         ends = [end for i, part in passes.at(section) for end in tile.ends(part, of_sums[i])]
         pulls = [(n, of_maps[n]) for n in passes.maps if n in section.layers]
-        pulls += [] if section.cut is None else [(section.cut, below)]
+        if section.cut is not None and not back:
+            pulls.append((section.cut, below))
         ends += [
             (tile.features[n], None if slope is None else slope[(..., *tile.overall(n))])
             for n, slope in pulls
         ]
+        if back and below is not None and tile.last is not None:
+            where, way = back
+            ends.append((tile.last, way(below[(..., *where)])))
         _add_slope(result, tile, ends)
         passes.store.release()
     return result

@@ -99,6 +99,19 @@ class Tiling:
         return [n for n in dict.fromkeys((*self.layers, *cut)) if n != IMAGE]
 
     @property
+    def pause(self) -> str | None:
+        """Its deepest layer, canonical, if a walk can go on from there to the cut.
+
+        What lies behind it no loss reads, and its way back can be kept for little.
+        """
+        order = list(self.backbone.table)
+        mine = [self.backbone.resolve(n) for n in self.layers if n != IMAGE]
+        last = max(mine, key=order.index, default=None)
+        if last is None or self.cut in (None, last) or not self.backbone.restarts(last):
+            return None
+        return last
+
+    @property
     def scale(self) -> int:
         """Edge of a cell, px."""
         return 1 if self.after is None else self.backbone.table[self.after].stride
@@ -148,6 +161,21 @@ class Tiling:
             for across in self.spans(width):
                 yield down, across
 
+    def taps(
+        self, seen: Tensor, layers: Iterable[str], after: str | None = None
+    ) -> dict[str, Tensor]:
+        """All positions of ``layers``, (B, C, h, w), differentiable.
+
+        Args:
+            seen: What a tile sees, of the picture or of the layer :attr:`after`; or of ``after``.
+            layers: Names or aliases, of the section.
+            after: A layer of the section, or None for where it begins.
+        """
+        begin = after or self.after
+        if begin is None:
+            return self.backbone.taps(seen, layers)
+        return self.backbone.taps_after(begin, seen, layers)
+
     def features(self, seen: Tensor, down: Span, across: Span) -> dict[str, Tensor]:
         """The tile's own positions of every layer and of the cut, (B, C, h, w), differentiable.
 
@@ -156,18 +184,12 @@ class Tiling:
             down: Its place.
             across: Its place.
         """
-        if self.after is None:
-            taps = self.backbone.taps(seen, self._deep)
-        else:
-            taps = self.backbone.taps_after(self.after, seen, self._deep)
-        return {
-            n: _part(
-                t,
-                down.within(self.stride(n), t.shape[-2]),
-                across.within(self.stride(n), t.shape[-1]),
-            )
-            for n, t in taps.items()
-        }
+        return {n: self.own(n, t, down, across) for n, t in self.taps(seen, self._deep).items()}
+
+    def own(self, layer: str, taps: Tensor, down: Span, across: Span) -> Tensor:
+        """The tile's own positions among all that it has of ``layer``, differentiable."""
+        stride, (rows, columns) = self.stride(layer), taps.shape[-2:]
+        return _part(taps, down.within(stride, rows), across.within(stride, columns))
 
 
 def _part(whole: Tensor, rows: slice, columns: slice) -> Tensor:

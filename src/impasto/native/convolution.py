@@ -39,7 +39,7 @@ class _Call(ctypes.Structure):
     """``conv_args`` of ``kernels.c``."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("x", "mask", "u", "bias", "index", "y")),
+        *((name, ctypes.c_void_p) for name in ("x", "mask", "u", "bias", "index", "y", "signs")),
         *(
             (name, ctypes.c_int64)
             for name in (
@@ -206,7 +206,10 @@ def _suits(x: Tensor, filters: Filters, pad: int) -> bool:
 
 
 class _Convolution(torch.autograd.Function):
-    """With a ReLU, the backward pass needs only the output: where that is 0, the gradient is."""
+    """With a ReLU, the backward pass needs only the output's signs: where it is 0, the gradient is.
+
+    They are kept as bits, a thirty-second of the output.
+    """
 
     @staticmethod
     def forward(
@@ -214,9 +217,14 @@ class _Convolution(torch.autograd.Function):
     ) -> Tensor:
         """See :func:`convolve`."""
         packed = filters.packed(lib, turned=False, quiet=quiet)
-        y = run(lib, x, packed, pad, bias=filters.bias, relu=relu)
-        if relu:
-            ctx.save_for_backward(y)
+        signs = None
+        if relu and ctx.needs_input_grad[0]:
+            rows, columns = (edge + 2 * pad - 2 for edge in x.shape[-2:])
+            signs = torch.empty(
+                x.shape[0], rows, columns, -(-packed.outputs // 8), dtype=torch.uint8
+            )
+            ctx.save_for_backward(signs)
+        y = run(lib, x, packed, pad, bias=filters.bias, relu=relu, signs=signs)
         ctx.filters, ctx.pad, ctx.quiet, ctx.lib = filters, pad, quiet and relu, lib
         return y
 
@@ -241,6 +249,7 @@ def run(
     bias: Tensor | None = None,
     mask: Tensor | None = None,
     relu: bool = False,
+    signs: Tensor | None = None,
 ) -> Tensor:
     """One call of a kernel.
 
@@ -250,10 +259,12 @@ def run(
         filters: Made ready.
         pad: Zeros around ``x``.
         bias: (O,).
-        mask: Of the shape of ``x``: where it is not positive, ``x`` counts as 0.
+        mask: ``signs`` of an output laid out as ``x``: where a bit is not set, ``x`` counts as 0.
         relu: Whether what is below 0 becomes 0.
+        signs: Takes a bit for each value of the output, set where it is positive: dense uint8
+            (B, H, W, O / 8, rounded up), the lowest bit of a byte first.
     """
-    seen, hidden = _dense(x), None if mask is None else _dense(mask)
+    seen = _dense(x)
     batch, height, width, channels = seen.shape
     rows, columns = height + 2 * pad - 2, width + 2 * pad - 2
     # The kernel of the thin gradient turns nothing round: it wants the other pass's padding.
@@ -261,11 +272,12 @@ def run(
     y = torch.empty(batch, filters.outputs, rows, columns, memory_format=torch.channels_last)
     call = _Call(
         seen.data_ptr(),
-        None if hidden is None else hidden.data_ptr(),
+        None if mask is None else mask.data_ptr(),
         filters.values.data_ptr(),
         None if bias is None else bias.data_ptr(),
         filters.index.data_ptr(),
         y.data_ptr(),
+        None if signs is None else signs.data_ptr(),
         *(height, width, channels, rows, columns, filters.outputs),
         *(filters.index.numel(), forward_pad, relu, batch, torch.get_num_threads()),
         _LARGE_BLOCK if filters.values.nbytes > _LARGE else _BLOCK,

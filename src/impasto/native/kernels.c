@@ -10,6 +10,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 #define LANES 16
@@ -49,8 +52,44 @@ INLINE void store(float *p, vec v, int count) {
 
 INLINE vec splat(float s) { return s - (vec){0}; }
 
-INLINE vec positive(vec values, vec where) {
-    return (vec)((ivec)values & (ivec)(where > (vec){0}));
+INLINE vec positive(vec values) { return (vec)((ivec)values & (ivec)(values > (vec){0})); }
+
+/* ---- signs: a bit per channel, the bits of a pixel from a byte of their own on ---- */
+
+#define SIGN_BYTES(channels) (((channels) + 7) / 8)
+
+/* Whether the values of channels c, c + 1, ... are positive; lower channels first. */
+INLINE void sign(uint8_t *bits, long c, vec values, int count) {
+    bits += c / 8;
+#if LANES == 16
+    int on = _mm512_cmp_ps_mask((__m512)values, _mm512_setzero_ps(), _CMP_GT_OQ);
+    bits[0] = (uint8_t)on;
+    if (count > 8) bits[1] = (uint8_t)(on >> 8);
+#elif LANES == 8
+    (void)count;
+    bits[0] = (uint8_t)_mm256_movemask_ps((__m256)(values > (vec){0}));
+#else
+    int on = 0;
+    (void)count;
+    for (int i = 0; i < LANES; i++) on |= (values[i] > 0) << i;
+    bits[0] = (uint8_t)(c % 8 ? bits[0] | on << 4 : on);
+#endif
+}
+
+/* The values of channels c, c + 1, ... whose bit is set; 0 for the others. */
+INLINE vec chosen(vec values, const uint8_t *bits, long c, int count) {
+    bits += c / 8;
+#if LANES == 16
+    int on = count > 8 ? bits[0] | bits[1] << 8 : bits[0];
+    return (vec)_mm512_maskz_mov_ps((__mmask16)on, (__m512)values);
+#else
+    ivec each = {0};
+    (void)count;
+#pragma GCC unroll 8
+    for (int i = 0; i < LANES; i++) each[i] = 1 << i;
+    ivec on = ((ivec){0} + (bits[0] >> c % 8)) & each;
+    return (vec)((ivec)values & (ivec)(on == each));
+#endif
 }
 
 /* ---- products: out (rows x width) = a (rows x depth) b (depth x width), b in panels ---- */
@@ -136,17 +175,22 @@ INLINE void outof(vec *o, long step, vec a, vec b, vec c, vec d, vec e, vec f) {
     o[3 * step] = q + 8 * s + f;
 }
 
-/* What a call knows: shapes in pixels and floats; all tensors are dense (B, H, W, C). */
+/* What a call knows: shapes in pixels and floats; all tensors are dense (B, H, W, C). Where there
+ * is a mask, the bits of x, only what they choose counts; the signs of y are written if wanted. */
 typedef struct {
-    const float *x, *mask, *u, *bias;
+    const float *x;
+    const uint8_t *mask;
+    const float *u, *bias;
     const int32_t *index;
     float *y;
+    uint8_t *signs;
     int64_t height, width, channels, out_height, out_width, out_channels;
     int64_t depth, pad, relu, batch, threads, block;
 } conv_args;
 
 typedef struct {
-    const float *x, *mask;
+    const float *x;
+    const uint8_t *mask;
     long top, left;
 } place;
 
@@ -161,9 +205,10 @@ INLINE void tile_into(const conv_args *g, place at, int inside, int c, int count
         for (int j = 0; j < 6; j++) {
             long column = at.left + j;
             if (inside || (row >= 0 && row < g->height && column >= 0 && column < g->width)) {
-                long offset = (row * g->width + column) * channels + c;
-                vec values = load(at.x + offset, count);
-                if (g->mask) values = positive(values, load(at.mask + offset, count));
+                long pixel = row * g->width + column;
+                vec values = load(at.x + pixel * channels + c, count);
+                if (g->mask)
+                    values = chosen(values, at.mask + pixel * SIGN_BYTES(channels), c, count);
                 d[6 * i + j] = values;
             } else
                 d[6 * i + j] = (vec){0};
@@ -181,7 +226,7 @@ INLINE void tile_into(const conv_args *g, place at, int inside, int c, int count
     }
 }
 
-INLINE void tile_out(const conv_args *g, float *y, long top, long left, int n, int count,
+INLINE void tile_out(const conv_args *g, long sample, long top, long left, int n, int count,
                      const float *m, long plane) {
     vec t[24], bias = g->bias ? load(g->bias + n, count) : (vec){0};
 #pragma GCC unroll 6
@@ -196,13 +241,16 @@ INLINE void tile_out(const conv_args *g, float *y, long top, long left, int n, i
         if (top + i >= g->out_height) return;
         vec *r = t + 6 * i, o[4];
         outof(o, 1, r[0], r[1], r[2], r[3], r[4], r[5]);
-        float *row = y + ((top + i) * g->out_width + left) * g->out_channels + n;
+        long first = (sample * g->out_height + top + i) * g->out_width + left;
+        float *row = g->y + first * g->out_channels + n;
 #pragma GCC unroll 4
         for (int j = 0; j < 4; j++) {
             if (left + j >= g->out_width) break;
             vec value = o[j] + bias;
-            if (g->relu) value = positive(value, value);
+            if (g->relu) value = positive(value);
             store(row + j * g->out_channels, value, count);
+            if (g->signs)
+                sign(g->signs + (first + j) * SIGN_BYTES(g->out_channels), n, value, count);
         }
     }
 }
@@ -217,8 +265,9 @@ static void block_of_tiles(const conv_args *g, long first, long last, float *scr
     float *v = scratch, *m = scratch + 36 * plane;
     for (long t = 0; t < tiles; t++) {
         long n = (first + t) / (across * down), of = (first + t) % (across * down);
-        place at = {g->x + n * g->height * g->width * g->channels,
-                    g->mask ? g->mask + n * g->height * g->width * g->channels : 0,
+        long pixel = n * g->height * g->width;
+        place at = {g->x + pixel * g->channels,
+                    g->mask ? g->mask + pixel * SIGN_BYTES(g->channels) : 0,
                     of / across * 4 - g->pad, of % across * 4 - g->pad};
         int inside = at.top >= 0 && at.left >= 0 && at.top + 6 <= g->height &&
                      at.left + 6 <= g->width;
@@ -235,13 +284,12 @@ static void block_of_tiles(const conv_args *g, long first, long last, float *scr
                  g->u + xi * g->depth * wide, (int)wide, m + xi * out_plane, wide);
     for (long t = 0; t < tiles; t++) {
         long n = (first + t) / (across * down), of = (first + t) % (across * down);
-        float *y = g->y + n * g->out_height * g->out_width * g->out_channels;
         for (int c = 0; c < g->out_channels; c += LANES) {
             int count = g->out_channels - c < LANES ? (int)(g->out_channels - c) : LANES;
             if (count == LANES)
-                tile_out(g, y, of / across * 4, of % across * 4, c, LANES, m + t * wide, out_plane);
+                tile_out(g, n, of / across * 4, of % across * 4, c, LANES, m + t * wide, out_plane);
             else
-                tile_out(g, y, of / across * 4, of % across * 4, c, count, m + t * wide, out_plane);
+                tile_out(g, n, of / across * 4, of % across * 4, c, count, m + t * wide, out_plane);
         }
     }
 }
@@ -456,9 +504,11 @@ int impasto_thin(const conv_args *g) {
                         int lanes = g->out_channels - n < LANES ? (int)g->out_channels - n : LANES;
                         vec value = *(vec *)(found + p * wide + n);
                         if (g->bias) value += load(g->bias + n, lanes);
-                        if (g->relu) value = positive(value, value);
-                        store(g->y + (at * g->out_width + column + p) * g->out_channels + n, value,
-                              lanes);
+                        if (g->relu) value = positive(value);
+                        long pixel = at * g->out_width + column + p;
+                        store(g->y + pixel * g->out_channels + n, value, lanes);
+                        if (g->signs)
+                            sign(g->signs + pixel * SIGN_BYTES(g->out_channels), n, value, lanes);
                     }
             }
         }
@@ -468,15 +518,20 @@ int impasto_thin(const conv_args *g) {
 }
 
 /* What one row of slopes (row of x) hands to the nine positions around each: (width, wide). */
-static void spread(const conv_args *g, const float *x, const float *mask, long wide, float *work,
+static void spread(const conv_args *g, const float *x, const uint8_t *mask, long wide, float *work,
                    float *out) {
-    long channels = g->channels;
+    long channels = g->channels, bytes = SIGN_BYTES(channels);
     for (long column = 0; column < g->width; column += STRIP) {
         int count = g->width - column < STRIP ? (int)(g->width - column) : STRIP;
         const float *from = x + column * channels;
         if (mask) {
-            for (long e = 0; e < count * channels; e++)
-                work[e] = mask[column * channels + e] > 0 ? from[e] : 0;
+            for (int p = 0; p < count; p++)
+                for (long c = 0; c < channels; c += LANES) {
+                    int lanes = channels - c < LANES ? (int)(channels - c) : LANES;
+                    long e = p * channels + c;
+                    vec values = load(from + e, lanes);
+                    store(work + e, chosen(values, mask + (column + p) * bytes, c, lanes), lanes);
+                }
             from = work;
         }
         multiply(count, from, channels, g->index, (int)g->depth, g->u, (int)wide,
@@ -507,8 +562,10 @@ int impasto_thin_back(const conv_args *g) {
                 if (from < 0 || from >= g->height) continue;
                 float *found = ring + from % 3 * slab;
                 if (held[from % 3] != which) {
-                    long offset = which * g->width * g->channels;
-                    spread(g, g->x + offset, g->mask ? g->mask + offset : 0, wide, work, found);
+                    long first = which * g->width;
+                    spread(g, g->x + first * g->channels,
+                           g->mask ? g->mask + first * SIGN_BYTES(g->channels) : 0, wide, work,
+                           found);
                     held[from % 3] = which;
                 }
                 for (long column = 0; column < g->out_width; column++)
