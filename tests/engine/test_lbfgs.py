@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from impasto.engine import curvature
+from impasto.engine.curvature import PIECE, Pairs
 from impasto.engine.lbfgs import LBFGS
 from impasto.engine.store import IN_MEMORY
 
@@ -56,10 +58,32 @@ def test_direction_is_the_textbooks() -> None:
         rho = 1 / (a @ b)
         left = np.eye(7) - rho * np.outer(a, b)
         inverse = left @ inverse @ left.T + rho * np.outer(a, a)
-    optimiser = LBFGS([torch.zeros(7, dtype=torch.float64, requires_grad=True)])
-    memory = {"s": list(torch.tensor(s)), "y": list(torch.tensor(y))}
-    found = optimiser._direction(memory, torch.tensor(gradient))
+    points, slopes = np.cumsum([np.zeros(7), *s], 0), np.cumsum([gradient, *-y[::-1]], 0)[::-1]
+    pairs = Pairs({}, IN_MEMORY)
+    for point, slope in zip(points, slopes, strict=True):
+        products = pairs.follow(torch.tensor(point), torch.tensor(slope), 10)
+        pairs.memory.update(point=torch.tensor(point), gradient=torch.tensor(slope))
+    found, along = pairs.direction(torch.tensor(gradient), products)
     np.testing.assert_allclose(found.numpy(), -inverse @ gradient, rtol=1e-10)
+    assert along == pytest.approx(-gradient @ inverse @ gradient, rel=1e-10)
+
+
+def test_products_are_those_of_the_pairs_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some were dropped and some refused, in pieces that do not go into the length."""
+    assert PIECE > 1000
+    monkeypatch.setattr(curvature, "PIECE", 16)
+    draw = torch.Generator().manual_seed(0)
+    pairs = Pairs({}, IN_MEMORY)
+    for i in range(7):
+        point = torch.randn(40, generator=draw, dtype=torch.float64)
+        gradient = -point if i == 4 else 2 * point + 0.1 * STIFF
+        products = pairs.follow(point, gradient, 3)
+        pairs.memory.update(point=point, gradient=gradient)
+    vectors = torch.stack(pairs.vectors)
+    assert len(vectors) == 6
+    torch.testing.assert_close(torch.tensor(pairs.memory["products"]).double(), vectors @ vectors.T)
+    expected = torch.stack([*vectors, gradient]) @ gradient
+    torch.testing.assert_close(torch.tensor(products), expected)
 
 
 def test_small_objectives_converge_as_large_ones() -> None:

@@ -9,11 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from impasto.engine.curvature import Pairs
 from impasto.engine.store import IN_MEMORY, Store
-
-#: A pair whose cosine between displacement and change of gradient is not above this is dropped:
-#: the curvature it shows is rounding. Relative, so that the objective's scale does not matter.
-MIN_COSINE = 1e-7
 
 
 class LBFGS:
@@ -75,14 +72,15 @@ class LBFGS:
         point = store.joined(self._leaves)
         if self._bounds:
             self._leave_out(gradient, point, *self._bounds)
-        self._remember(memory, gradient, point)
-        direction = self._direction(memory, gradient)
-        if self._bounds:
-            self._hold(direction, gradient, point, *self._bounds)
-        if not memory["s"] or store.dot(direction, gradient) >= 0:
-            memory["s"], memory["y"] = [], []
+        pairs = Pairs(memory, store)
+        products = pairs.follow(point, gradient, self.param_groups[0]["history"])
+        direction, slope = pairs.direction(gradient, products)
+        if not memory["s"] or slope >= 0:
+            pairs.forget()
             direction = store.keep(gradient)
-            store.scale(direction, -self._first_length(gradient))
+            store.scale(direction, -self._first_length(gradient, float(products[-1])))
+        elif self._bounds:
+            self._hold(direction, gradient, point, *self._bounds)
         self._move(direction, self.param_groups[0]["lr"])
         memory["gradient"], memory["point"] = gradient, point
         return loss
@@ -122,43 +120,13 @@ class LBFGS:
         for d, g, x in self._store.pieces(direction, gradient, point):
             d.masked_fill_(((x <= low) | (x >= high)) & (g == 0), 0)
 
-    def _remember(self, memory: dict[str, Any], gradient: Tensor, point: Tensor) -> None:
-        memory.setdefault("s", [])
-        memory.setdefault("y", [])
-        if "gradient" not in memory:
-            return
-        dot = self._store.dot
-        s = self._store.difference(point, memory["point"])
-        y = self._store.difference(gradient, memory["gradient"])
-        if dot(y, s) > MIN_COSINE * (dot(y, y) * dot(s, s)) ** 0.5:
-            memory["s"].append(s)
-            memory["y"].append(y)
-            del memory["s"][: -self.param_groups[0]["history"]]
-            del memory["y"][: -self.param_groups[0]["history"]]
-
-    def _direction(self, memory: dict[str, Any], gradient: Tensor) -> Tensor:
-        """The two-loop recursion: minus the inverse Hessian's estimate times the gradient."""
-        store = self._store
-        pairs = [(s, y, 1 / store.dot(y, s)) for s, y in zip(memory["s"], memory["y"], strict=True)]
-        q, factors = store.keep(gradient), []
-        store.scale(q, -1)
-        for s, y, rho in reversed(pairs):
-            factors.append(rho * store.dot(s, q))
-            store.add(q, y, -factors[-1])
-        if pairs:
-            s, y, rho = pairs[-1]
-            store.scale(q, 1 / (rho * store.dot(y, y)))
-        for (s, y, rho), factor in zip(pairs, reversed(factors), strict=True):
-            store.add(q, s, factor - rho * store.dot(y, q))
-        return q
-
-    def _first_length(self, gradient: Tensor) -> float:
+    def _first_length(self, gradient: Tensor, square: float) -> float:
         first = self.param_groups[0]["first"]
         if not first:
             absolute = sum(float(p.abs().sum()) for (p,) in self._store.pieces(gradient))
             return min(1.0, 1.0 / max(absolute, 1e-30))
         length: float = first * gradient.numel() ** 0.5
-        norm: float = self._store.dot(gradient, gradient) ** 0.5
+        norm: float = square**0.5
         return length / max(norm, 1e-30)
 
     def _move(self, direction: Tensor, rate: float) -> None:

@@ -113,10 +113,15 @@ class Store:
         for (mine,) in self.pieces(vector):
             mine.mul_(factor)
 
-    def pieces(self, *vectors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        """The same pieces of vectors of one length, one after the other; each is let go of."""
+    def pieces(self, *vectors: Tensor, step: int = PIECE) -> Iterator[tuple[Tensor, ...]]:
+        """The same pieces of vectors of one length, one after the other; each is let go of.
+
+        Args:
+            vectors: At least one.
+            step: Values of each in a piece, on the CPU; other devices take all at once.
+        """
         length = vectors[0].numel()
-        step = PIECE if vectors[0].device.type == "cpu" else max(1, length)
+        step = step if vectors[0].device.type == "cpu" else max(1, length)
         for start in range(0, length, step):
             yield tuple(v[start : start + step] for v in vectors)
             self.release()
