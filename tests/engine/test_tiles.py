@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +20,10 @@ from impasto.backbones.operations import Conv
 from impasto.engine import tiles
 from impasto.engine.objective import IMAGE, Goal, Objective, Term, goal_for
 from impasto.engine.passes import Tile
-from impasto.engine.store import Store
+from impasto.engine.store import IN_MEMORY, Store
 from impasto.engine.tiled import TiledEyes, TiledObjective, Tiles
 from impasto.engine.tiles import Span, Tiling, layer_sizes, sections
+from impasto.engine.way_back import BOARD, Place, Shelf, Walker
 from impasto.errors import UsageError
 from impasto.losses import LOSSES, Content, Gram, SumLoss, TotalVariation
 from impasto.native import choice
@@ -340,10 +343,23 @@ def test_ways_back_take_a_bit_for_each_value(monkeypatch: pytest.MonkeyPatch) ->
     x = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         tile = Tile.begin(section, x, (Span(0, 64, 0, 64), Span(0, 64, 0, 64)))
-    way = tile.go_on()
+    way = tile.go_on(Walker(net, IN_MEMORY))
     channels = net.table["conv2_2"].channels
     assert channels % 8 == 0
     assert way.nbytes == 32 * 32 * channels / 8  # relu2_2; the mean needs nothing
+
+
+def test_a_shelf_keeps_copies_beside_each_other() -> None:
+    shelf = Shelf(IN_MEMORY)
+    first, second = torch.arange(7, dtype=torch.uint8), torch.randn(3, 5)
+    large, turned = torch.zeros(BOARD + 1, dtype=torch.uint8), torch.randn(4, 6).T
+    tensors = [first, second, large, turned]
+    kept = [shelf.put(t) for t in tensors]
+    assert kept[1] == Place(0, 64, (3, 5), torch.float32)
+    for tensor, place in zip(tensors, kept, strict=True):
+        assert torch.equal(shelf.get(place), tensor)
+    first += 1
+    assert shelf.get(kept[0])[0] == 0
 
 
 def test_a_section_pauses_at_the_last_layer_that_is_read() -> None:
@@ -381,3 +397,21 @@ def test_what_cannot_be_tiled_says_so() -> None:
     ring = thin_vgg(padding="circular")
     with pytest.raises(UsageError, match="cannot be seen in tiles"):
         sections(ring, ("relu1_1",), 32)
+
+
+def test_nothing_of_a_way_back_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither behind it nor where it is not taken: a graph holds hooks, which must not hold it."""
+    made: list[weakref.ref[object]] = []
+    init = Shelf.__init__
+
+    def noted(self: Shelf, store: Store) -> None:
+        made.append(weakref.ref(self))
+        init(self, store)
+
+    monkeypatch.setattr(Shelf, "__init__", noted)
+    objective = in_style(NETS["avg"], ("relu1_1", "relu2_1", "relu3_1"), 32)
+    slope_of(objective, picture(128, 128))
+    objective(picture(128, 128).requires_grad_(True))
+    gc.collect()
+    assert len(made) == 2
+    assert [shelf() for shelf in made] == [None, None]

@@ -12,12 +12,13 @@ from PIL import Image
 
 from impasto import images, samples
 from impasto.errors import UsageError
-from impasto.training.adain import AdainTask, apart, moments, renormalised, scales
+from impasto.training.adain import AdainTask, apart, moments, renormalised, scales, variation
 from impasto.training.decoder import DecoderTask, task
 from impasto.training.group import Group
 from impasto.training.loop import Training
 from impasto.training.photos import Crops, Stream, find
 from impasto.training.run import make
+from impasto.training.shapes import drawn
 from impasto.training.task import Asked
 
 STYLES = tuple(images.load(samples.painting(n, (200, 240))) for n in ("nocturne", "woodblock"))
@@ -97,11 +98,49 @@ def test_it_learns_to_paint(folder: Path) -> None:
     run.begin()
     held = [torch.from_numpy(samples.photo("harbour", (64, 64))).permute(2, 0, 1)[None]] * 2
     before = made.validate(held)
-    assert all(set(taken.terms) == {"content", "style"} for taken in run.steps())
+    terms = {"content", "style", "plain", "calm"}
+    assert all(set(taken.terms) == terms for taken in run.steps())
     assert made.validate(held)["style_held"] < 0.5 * before["style_held"]
     figures = made.validate(held)
     assert figures["loss"] == pytest.approx(figures["content_held"] + figures["style_held"])
     assert made.preview(held).shape == (1, 3, 4 * 64, 128)
+
+
+def test_calm_takes_the_echoes_of_edges_away(folder: Path) -> None:
+    """On scenes that it has not seen, with the weight and without."""
+    found = []
+    for weight in ("0", "100"):
+        made = AdainTask(asked(calm=weight, drawn="2"))
+        plan = replace(made.plan, steps=25, batch=1, crops=Crops(48), lr=1e-3, warmup=2)
+        run = Training(made, plan, Stream(find([str(folder)], 58), plan.crops, 0), Group())
+        run.begin()
+        list(run.steps())
+        scenes = drawn(4, 64, np.random.default_rng(99))
+        which = torch.zeros(4, dtype=torch.long)
+        with torch.no_grad():
+            painted = made._painted(scenes, made._wanted(which)[made.layer])[0]
+        found.append(float(variation(painted)))
+    assert found[1] < 0.8 * found[0]
+
+
+def test_scenes_that_are_drawn() -> None:
+    scenes = drawn(6, 64, np.random.default_rng(5))
+    assert scenes.shape == (6, 3, 64, 64)
+    assert 0 <= float(scenes.min()) < float(scenes.max()) <= 1
+    assert torch.equal(scenes, drawn(6, 64, np.random.default_rng(5)))
+    assert len({float(s.mean()) for s in scenes}) == 6
+    # Plain nearly everywhere, with some edges that are hard.
+    steps = scenes.diff(dim=3).abs().amax(1)
+    assert float((steps < 0.01).float().mean()) > 0.8
+    assert float(steps.amax((1, 2)).min()) > 0.05
+
+
+def test_variation_is_that_of_neighbours() -> None:
+    ramp = torch.arange(12, dtype=torch.float64).view(1, 1, 3, 4)
+    assert float(variation(ramp)) == pytest.approx(4 + 1)
+    hill = torch.tensor([0.0, 1, 1, 1]).expand(1, 1, 4, 4)
+    echoes = torch.tensor([0.0, 1, 0.5, 1]).expand(1, 1, 4, 4)
+    assert float(variation(echoes)) > float(variation(hill))
 
 
 def test_no_feature_asked_for_is_above_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,13 +160,14 @@ def test_without_tensorboard_it_says_so(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.slow
-def test_two_processes_are_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [[], ["critic=0.5"]])
+def test_two_processes_are_one(tmp_path: Path, more: list[str]) -> None:
     """`torchrun` with two processes of gloo: the losses of one process, and one who talks."""
     request = folder_of(tmp_path)
     command = ["impasto", "train", *request["style"] * 2]
     for name in ("photos", "architecture", "batch", "size"):
         command += [f"--{name}", str(request[name])]
-    command += ["--hold-out", "2", "--set", "painting=48", "--steps", "5", "--device", "cpu"]
+    command += ["--hold-out", "2", "--set", "painting=48", *more, "--steps", "5", "--device", "cpu"]
     rows, environment = {}, {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": SOURCE}
     for count in (1, 2):
         name = str(tmp_path / f"{count}")

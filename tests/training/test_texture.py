@@ -88,8 +88,16 @@ def test_a_critic_learns_and_judges(folder: Path) -> None:
     terms = task.objective(torch.rand(1, 3, 32, 32), 0)
     assert float(terms["critic"].detach()) > 0
     assert not torch.equal(before, task.critics[0][-1])
-    with pytest.raises(UsageError, match="critic cannot be shared"):
-        StyleTask(Asked((drawn(48, 48, 1),), None, {"critic": "1"}, world=2))
+
+
+def test_a_critic_learns_from_the_whole_batch_whatever_its_order() -> None:
+    batch, found = torch.rand(2, 3, 32, 32), []
+    for pictures in (batch, batch.flip(0)):
+        task = judged()
+        task.objective(pictures, 0)
+        found.append(task.critics[0][-1])
+    assert float(found[0][3, 0]) == 1  # one step
+    torch.testing.assert_close(found[0], found[1])
 
 
 def test_alike_is_the_formula() -> None:

@@ -192,9 +192,9 @@ def estimate_tiled(
 ) -> Need:
     """What a run on a picture of ``size`` (height, width) takes in tiles of ``tile`` px.
 
-    Activations of one tile of the section that holds most, and the ways back of all; in files the
-    optimiser's state, the maps at the cuts with their gradients, and the layers that are wanted
-    whole.
+    Activations of one tile of the section that holds most; in files the optimiser's state, the
+    maps at the cuts with their gradients, the ways back of the tiles, and the layers that are
+    wanted whole.
 
     Args:
         backbone: The network.
@@ -211,14 +211,14 @@ def estimate_tiled(
     cuts = sum(_bytes_of(backbone, [s.cut]) for s in parts if s.cut is not None)
     whole_bytes = _bytes_of(backbone, whole)
     filed = 2 * cuts + _bytes_of(backbone, maps) + 3 * whole_bytes + optimiser_bytes(optimiser)
+    filed += min(ROOM / pixels, sum(map(_way_bytes, parts)))
     held = pictures * PLANE + WHOLE_COPIES * whole_bytes
     if optimiser.name != "lbfgs":  # torch's own keep their state in memory, and make copies
         held += optimiser_bytes(optimiser)
     # What is too small for a file stays in memory.
     small = min(filed * pixels, 3.0 * LARGE)
     kept = TILED_KEPT if tile >= KEEPING and keeps() else 1.0
-    ways = min(float(ROOM), sum(map(_way_bytes, parts)) * pixels)
-    return Need(TILED_BASE + kept * (working + small) + ways + held * pixels, filed * pixels)
+    return Need(TILED_BASE + kept * (working + small) + held * pixels, filed * pixels)
 
 
 def _way_bytes(section: Tiling) -> float:

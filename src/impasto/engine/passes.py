@@ -22,11 +22,11 @@ from impasto.engine.objective import IMAGE
 from impasto.engine.store import IN_MEMORY, Store
 from impasto.engine.summed import Part
 from impasto.engine.tiles import Span, Tiling
-from impasto.engine.way_back import WayBack
+from impasto.engine.way_back import Walker, WayBack
 from impasto.losses import Target
 
-#: Bytes that the ways back of an evaluation may take.
-ROOM = 2**30
+#: Bytes that the ways back of an evaluation may take, in the store.
+ROOM = 2**33
 
 Place = tuple[Span, Span]
 
@@ -69,8 +69,12 @@ class Tile:
         down, across = place
         return x[..., down.seen, across.seen].detach().requires_grad_(torch.is_grad_enabled())
 
-    def go_on(self) -> WayBack:
-        """Run the rest of a tile that was begun, down to the cut."""
+    def go_on(self, walker: Walker) -> WayBack:
+        """Run the rest of a tile that was begun, down to the cut.
+
+        Args:
+            walker: The same for all tiles of an evaluation.
+        """
         section, cut = self.section, self.section.cut
         assert cut is not None
         assert self.last is not None
@@ -79,7 +83,9 @@ class Tile:
             taps = section.taps(x, [cut], section.pause)[cut]
             return section.own(cut, taps, *self.place)
 
-        self.features[cut], way = WayBack.through(section.backbone, rest, self.last)
+        spans = [(s.start - s.first, s.stop - s.first, s.last - s.first) for s in self.place]
+        key = cut, *spans, *(s.stop == s.last for s in self.place)
+        self.features[cut], way = walker.through(rest, self.last, key)
         return way
 
     def sums(self, part: Part) -> Target:
@@ -195,6 +201,7 @@ def sweep(
         room: Bytes that the ways back of tiles may take.
     """
     levels: list[Level] = []
+    walker = Walker(sections[0].backbone, store)
     x = image.detach()
     for section in sections:
         level, canvas = Level(section, x), Canvas(store)
@@ -202,7 +209,7 @@ def sweep(
             way: WayBack | None = None
             if room and section.pause:
                 tile = Tile.begin(section, x, place)
-                way = tile.go_on()
+                way = tile.go_on(walker)
             else:
                 tile = Tile.run(section, x, place)
             visit(tile)

@@ -104,22 +104,33 @@ class MarkovianAdversarial(Critic):
         padded = F.pad((features - shift) * gain, (1, 1, 1, 1), mode="replicate")
         return self._judge(padded, target[2][0].to(features))
 
-    @torch.enable_grad()
     def learn(self, features: Tensor, target: Target, weight: Tensor | None = None) -> Target:
         """The target with the critic after ``updates`` Adam steps."""
+        for _ in range(self.updates):
+            target = self.moved(target, self.slope(features, target, weight))
+        return target
+
+    @torch.enable_grad()
+    def slope(self, features: Tensor, target: Target, weight: Tensor | None = None) -> Tensor:
+        """The gradient of the critic's own objective, (P,).
+
+        Its mean over pictures is that of all of them together.
+        """
         shift, gain = _standard(target, features)
         real = (target[0].to(features) - shift) * gain
         shares = target[1].to(features).view(-1, 1, 1, 1)
         shares = shares / shares.sum().clamp_min(1e-30)
         fake = F.pad((features.detach() - shift) * gain, (1, 1, 1, 1), mode="replicate")
-        critic = target[2].to(features)
-        for _ in range(self.updates):
-            parameters = critic[0].detach().clone().requires_grad_(True)
-            of_real = ((1 - self._judge(real, parameters)).clamp_min(0) * shares).sum()
-            of_fake = _mean((1 + self._judge(fake, parameters)).clamp_min(0), _inner(weight))
-            (slope,) = torch.autograd.grad(of_real + of_fake, parameters)
-            # A picture that went astray and will be taken back must leave no trace.
-            critic = torch.where(slope.isfinite().all(), self._adam(critic, slope), critic)
+        parameters = target[2][0].to(features).detach().clone().requires_grad_(True)
+        of_real = ((1 - self._judge(real, parameters)).clamp_min(0) * shares).sum()
+        of_fake = _mean((1 + self._judge(fake, parameters)).clamp_min(0), _inner(weight))
+        return torch.autograd.grad(of_real + of_fake, parameters)[0]
+
+    def moved(self, target: Target, slope: Tensor) -> Target:
+        """The target with the critic after one Adam step along ``slope``, (P,)."""
+        critic = target[2].to(slope)
+        # A picture that went astray and will be taken back must leave no trace.
+        critic = torch.where(slope.isfinite().all(), self._adam(critic, slope), critic)
         return target[0], target[1], critic
 
     def _judge(self, padded: Tensor, parameters: Tensor) -> Tensor:

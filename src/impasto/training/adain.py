@@ -17,6 +17,7 @@ from impasto.images.tensors import to_tensor
 from impasto.networks import shelf
 from impasto.training.decoder import DecoderTask
 from impasto.training.photos import Crops, Stream, cut
+from impasto.training.shapes import drawn
 from impasto.training.task import Asked
 
 #: How a part of a painting is drawn: its edge in px, and how far it is reduced.
@@ -39,11 +40,16 @@ class AdainTask(DecoderTask):
     Settings besides those of :class:`DecoderTask`: ``style``, the weight; ``layers``, where moments
     are compared, joined by ``+``, ``image`` among them or not; ``parts``, how many are drawn from
     each painting; ``limit``, the deviations that no feature may be above a painting's mean;
-    ``begin``, the model on the shelf whose weights are taken as far as they fit.
+    ``drawn``, how many scenes of plain shapes are added to every batch, and ``calm``, the weight of
+    their total variation; ``begin``, the model on the shelf whose weights are taken as far as they
+    fit.
 
     Deviations: every channel is divided by its root mean square over the paintings, since a few
     channels of an encoder can be so large that nothing else would count; the decoder begins as one
-    that reconstructs.
+    that reconstructs. Moments of a plain scene ask for texture where there is nothing to make it
+    of but edges, and the decoder learns to echo those; so on drawn scenes not the style counts, but
+    ``content`` and the sum of the differences of neighbours, which an edge as such does not raise
+    and every echo does (``calm``).
 
     Args:
         asked: The request; its paintings are what it learns to paint with.
@@ -60,6 +66,8 @@ class AdainTask(DecoderTask):
         "layers": "image+relu1_1+relu2_1+relu3_1",
         "parts": 4,
         "limit": 5.0,
+        "drawn": 2,
+        "calm": 25.0,
         "begin": "decoder-relu3_1",
     }
     shape: ClassVar[Mapping[str, Any]] = {"rounds": 0, "blocks": 2, "smooth": 1}
@@ -70,6 +78,8 @@ class AdainTask(DecoderTask):
             raise UsageError("the mode adain needs paintings", hint="name some")
         if not self.numbers["limit"] > 0:
             raise UsageError("limit must be above 0")
+        if min(self.numbers["drawn"], self.numbers["calm"]) < 0:
+            raise UsageError("drawn and calm must be 0 or more")
         self.seed = asked.seed
         names = self.numbers["layers"].split("+")
         self.layers = [n if n == IMAGE else self.encoder.resolve(n) for n in names]
@@ -93,10 +103,21 @@ class AdainTask(DecoderTask):
                 mine.copy_(theirs[key])
 
     def objective(self, batch: Tensor, step: int) -> dict[str, Tensor]:
-        """``content`` and ``style``; which paintings is a function of the step."""
-        count = len(self._styles[self.layers[0]][0])
-        drawn = np.random.default_rng((self.seed, step, 2)).integers(count, size=len(batch))
-        return self._terms(batch, torch.from_numpy(drawn))[1]
+        """The terms; which paintings, and what is drawn, is a function of the step."""
+        draw = np.random.default_rng((self.seed, step, 2))
+        terms = self._terms(batch, self._drawn(len(batch), draw))[1]
+        plain = self.numbers["drawn"]
+        if plain:
+            scenes = drawn(plain, batch.shape[-1], draw).to(batch)
+            wanted = self._wanted(self._drawn(plain, draw))
+            made, seen, target = self._painted(scenes, wanted[self.layer])
+            terms["plain"] = self._missing(seen, target)
+            terms["calm"] = self.numbers["calm"] * variation(made)
+        return terms
+
+    def _drawn(self, count: int, draw: np.random.Generator) -> Tensor:
+        """Numbers of paintings' parts."""
+        return torch.from_numpy(draw.integers(len(self._styles[self.layers[0]][0]), size=count))
 
     @torch.no_grad()
     def validate(self, photos: Sequence[Tensor]) -> dict[str, float]:
@@ -122,17 +143,27 @@ class AdainTask(DecoderTask):
 
     def _terms(self, photos: Tensor, which: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The pictures of photos in certain styles, and the weighted terms."""
-        wanted = {n: (m[which], d[which]) for n, (m, d) in self._styles.items()}
-        goal = wanted[self.layer]
+        wanted = self._wanted(which)
+        made, seen, target = self._painted(photos, wanted[self.layer])
+        parts = [apart(moments(seen[n]), wanted[n], self._scales[n]) for n in self.layers]
+        style = torch.stack(parts).sum()
+        content = self._missing(seen, target)
+        return made, {"content": content, "style": self.numbers["style"] * style}
+
+    def _wanted(self, which: Tensor) -> dict[str, Moments]:
+        return {n: (m[which], d[which]) for n, (m, d) in self._styles.items()}
+
+    def _painted(self, pictures: Tensor, goal: Moments) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Pictures with certain moments decoded, what is seen in them, and what should be."""
         top = goal[0] + self.numbers["limit"] * goal[1]
-        target = renormalised(self._features(photos), goal).clamp_min(0)
+        target = renormalised(self._features(pictures), goal).clamp_min(0)
         target = torch.minimum(target, top[:, :, None, None])
         made = self.decoder.first(target)
-        seen = self._seen(made)
+        return made, self._seen(made), target
+
+    def _missing(self, seen: Mapping[str, Tensor], target: Tensor) -> Tensor:
         missing = (seen[self.layer] - target) / self._scales[self.layer][:, None, None]
-        parts = [apart(moments(seen[n]), wanted[n], self._scales[n]) for n in self.layers]
-        content, style = missing.square().mean(), torch.stack(parts).sum()
-        return made, {"content": content, "style": self.numbers["style"] * style}
+        return missing.square().mean()
 
     def _seen(self, pictures: Tensor) -> dict[str, Tensor]:
         names = dict.fromkeys([*self.layers, self.layer])
@@ -167,6 +198,11 @@ def renormalised(features: Tensor, wanted: Moments) -> Tensor:
     gain = wanted[1] / deviation
     shift = wanted[0] - gain * mean
     return features * gain[:, :, None, None] + shift[:, :, None, None]
+
+
+def variation(pictures: Tensor) -> Tensor:
+    """Mean absolute difference of neighbours down, plus that across, of (B, C, H, W)."""
+    return pictures.diff(dim=2).abs().mean() + pictures.diff(dim=3).abs().mean()
 
 
 def scales(styles: Moments) -> Tensor:

@@ -23,6 +23,7 @@ from impasto.networks import build
 from impasto.networks.fast import PhotoNet, noise_like
 from impasto.networks.painter import KINDS
 from impasto.recipes import Recipe, TermSpec, find_recipe
+from impasto.training.group import Group
 from impasto.training.photos import Crops
 from impasto.training.task import Asked, Plan, Task, channels_last
 from impasto.training.variety import alike, noise_at
@@ -50,7 +51,7 @@ class StyleTask(Task):
     ``network`` is ``fast``, ``johnson`` or ``ulyanov``, each with architectures of its own.
     ``critic`` is the weight of an adversarial term: a critic of patches of features at the layer
     ``seen``, one for each painting, learns in every step to tell the painting from what the
-    network paints.
+    network paints, from all of its pictures in the batch together.
 
     ``diversity``, for a network with noise, is the weight of a term that pushes apart two pictures
     of the same photo (:func:`impasto.training.variety.alike`); every photo is then painted twice.
@@ -80,8 +81,6 @@ class StyleTask(Task):
             }
         )
         self.kind = self.numbers["network"]
-        if self.numbers["critic"] and asked.world > 1:
-            raise UsageError("a critic cannot be shared by several processes")
         count, self.asked = len(asked.styles), asked
         self.names = tuple(Path(p.source.name).stem for p in asked.styles)
         self.architecture = ",".join(filter(None, (asked.architecture, f"styles={count}")))
@@ -127,16 +126,18 @@ class StyleTask(Task):
     def objective(self, batch: Tensor, step: int) -> dict[str, Tensor]:
         """Mean over the batch of the recipe's terms."""
         count, each = len(self.styles), self.numbers["each"]
-        found, pairs = [], []
+        found, pairs, goals = [], [], []
         for local, photo in enumerate(torch.split(batch, 1), step * len(batch)):
             place = local * self.asked.world + self.asked.rank
             turns = [(place * each + i) % count for i in range(each)]
             own = self._photo(photo)
             for style, pictures in zip(turns, self._painted(photo, turns, place), strict=True):
                 pairs.append(pictures)
-                for picture in torch.split(pictures, 1):
-                    terms = Objective(self.backbone, [*own, *self.styles[style]])(picture)
-                    found.append(terms | self._judged(picture, style))
+                goals += [(picture, style, own) for picture in torch.split(pictures, 1)]
+        seen = self._judged([(picture, style) for picture, style, _ in goals])
+        for (picture, style, own), judgement in zip(goals, seen, strict=True):
+            terms = Objective(self.backbone, [*own, *self.styles[style]])(picture)
+            found.append(terms | judgement)
         terms = {name: torch.stack([f[name] for f in found]).mean() for name in found[0]}
         if self.numbers["diversity"]:
             likeness = torch.stack([alike(p) for p in pairs]).mean()
@@ -164,13 +165,27 @@ class StyleTask(Task):
         pairs = zip(self.critics, state["critics"], strict=True)
         self.critics = [(*old[:-1], new.to(old[0])) for old, new in pairs]
 
-    def _judged(self, picture: Tensor, style: int) -> dict[str, Tensor]:
-        """The adversarial term of a picture, whose critic learns from it first."""
+    def _judged(self, pictures: Sequence[tuple[Tensor, int]]) -> list[dict[str, Tensor]]:
+        """The adversarial term of each picture in its style; the critics learn from all first."""
         if not self.critics:
-            return {}
-        features = self.backbone.taps(picture, [self.numbers["seen"]])[self.numbers["seen"]]
-        self.critics[style] = CRITIC.learn(features.detach(), self.critics[style])
-        return {"critic": self.numbers["critic"] * CRITIC(features, self.critics[style])}
+            return [{} for _ in pictures]
+        layer = self.numbers["seen"]
+        seen = [(self.backbone.taps(p, [layer])[layer], style) for p, style in pictures]
+        self._teach(seen)
+        weight = self.numbers["critic"]
+        return [{"critic": weight * CRITIC(f, self.critics[style])} for f, style in seen]
+
+    def _teach(self, seen: Sequence[tuple[Tensor, int]]) -> None:
+        """One step of every critic, along the mean over its pictures in all processes."""
+        slopes = [torch.zeros_like(critic[-1][0]) for critic in self.critics]
+        counts = slopes[0].new_zeros(len(slopes))
+        for features, style in seen:
+            slopes[style] += CRITIC.slope(features, self.critics[style])
+            counts[style] += 1
+        Group(self.asked.rank, self.asked.world).average([*slopes, counts])
+        for style, (slope, count) in enumerate(zip(slopes, counts, strict=True)):
+            if count:
+                self.critics[style] = CRITIC.moved(self.critics[style], slope / count)
 
     def values(self, painted: Tensor, photo: Tensor, style: int) -> dict[str, Tensor]:
         """The recipe's weighted terms for one picture (1, 3, H, W)."""
