@@ -163,7 +163,7 @@ def _stretch_bytes(backbone: Backbone, part: Stretch) -> float:
         return 0.0
     held, order = _held_behind(backbone, part.after, part.ends)
     copies = _copies(backbone, part.layers)
-    return held + 2 * _gradient_bytes(backbone, order) + copies
+    return held + _gradient_bytes(backbone, order) + copies
 
 
 @dataclass(frozen=True)
