@@ -135,7 +135,7 @@ def test_half_the_activations_are_half_the_memory(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("IMPASTO_NATIVE", "off")
     low, adam = lowered(NET, torch.bfloat16), Optimiser("adam")
     ratio = activation_bytes(low, ["relu4_1"]) / activation_bytes(NET, ["relu4_1"])
-    assert 0.5 < ratio < 0.7
+    assert 0.5 < ratio < 0.65
     deep, shallow = (
         estimate(low, names, adam, 10**6) / estimate(NET, names, adam, 10**6)
         for names in (["relu4_1"], ["relu1_1", "relu2_1", "relu4_1"])

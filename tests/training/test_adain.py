@@ -182,5 +182,8 @@ def test_what_makes_no_sense() -> None:
     for bad in ("0", "-1", "nan"):
         with pytest.raises(UsageError, match="limit must be above 0"):
             AdainTask(asked(limit=bad))
+    for bad in ({"drawn": "-1"}, {"calm": "-1"}, {"calm": "nan"}):
+        with pytest.raises(UsageError, match="drawn and calm must be 0 or more"):
+            AdainTask(asked(**bad))
     with pytest.raises(UsageError, match="no setting 'style'"):
         make("decoder", Asked(settings={"style": "3"}))

@@ -20,7 +20,7 @@ from torch import Tensor
 from impasto.engine.store import IN_MEMORY, LARGE, Store
 from impasto.errors import InputError, ResourceError
 
-FORMAT = 1
+FORMAT = 2
 #: How a file begins whose large tensors lie behind the rest; then the length of the rest.
 MAGIC = b"impasto checkpoint\n"
 #: The key of what stands for a large tensor: its number.

@@ -96,13 +96,6 @@ class Store:
             offset += flat.numel()
         return vector
 
-    def difference(self, a: Tensor, b: Tensor) -> Tensor:
-        """The vector ``a - b``."""
-        found = self.empty(a.shape, a)
-        for mine, p, q in self.pieces(found, a, b):
-            torch.sub(p, q, out=mine)
-        return found
-
     def add(self, vector: Tensor, other: Tensor, factor: float) -> None:
         """``vector += factor * other``, in place."""
         for mine, theirs in self.pieces(vector, other):

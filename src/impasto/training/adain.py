@@ -78,7 +78,7 @@ class AdainTask(DecoderTask):
             raise UsageError("the mode adain needs paintings", hint="name some")
         if not self.numbers["limit"] > 0:
             raise UsageError("limit must be above 0")
-        if min(self.numbers["drawn"], self.numbers["calm"]) < 0:
+        if not (self.numbers["drawn"] >= 0 and self.numbers["calm"] >= 0):
             raise UsageError("drawn and calm must be 0 or more")
         self.seed = asked.seed
         names = self.numbers["layers"].split("+")
