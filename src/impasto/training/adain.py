@@ -14,6 +14,7 @@ from impasto.engine.objective import IMAGE
 from impasto.errors import UsageError
 from impasto.images import Picture
 from impasto.images.tensors import to_tensor
+from impasto.losses import TotalVariation
 from impasto.networks import shelf
 from impasto.training.decoder import DecoderTask
 from impasto.training.photos import Crops, Stream, cut
@@ -26,6 +27,8 @@ PART = Crops(192, (1.0, 2.5))
 EPS = 1e-5
 #: Least mean square of a channel, relative to the mean of all.
 FLOOR = 1e-3
+#: What drawn scenes are to have little of.
+VARIATION = TotalVariation(power=1.0, scale="mean")
 #: Mean and deviation of each channel, both (B, C).
 Moments = tuple[Tensor, Tensor]
 
@@ -202,7 +205,7 @@ def renormalised(features: Tensor, wanted: Moments) -> Tensor:
 
 def variation(pictures: Tensor) -> Tensor:
     """Mean absolute difference of neighbours down, plus that across, of (B, C, H, W)."""
-    return pictures.diff(dim=2).abs().mean() + pictures.diff(dim=3).abs().mean()
+    return VARIATION(pictures, VARIATION.target(pictures))
 
 
 def scales(styles: Moments) -> Tensor:
