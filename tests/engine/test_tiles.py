@@ -17,7 +17,6 @@ from impasto import native
 from impasto.backbones import ARCHITECTURES, PREPROCESSING
 from impasto.backbones.chain import Chain
 from impasto.backbones.operations import Conv
-from impasto.engine import tiles
 from impasto.engine.objective import IMAGE, Goal, Objective, Term, goal_for
 from impasto.engine.passes import Tile
 from impasto.engine.store import IN_MEMORY, Store
@@ -278,22 +277,6 @@ def test_tiles_are_about_equal() -> None:
         assert max(edges) - min(edges) < len(edges)
 
 
-def test_the_gradient_of_a_part_lies_as_the_whole_does() -> None:
-    """Adding another layout to that of the layers above takes several times as long."""
-    whole = picture(9, 11).repeat(1, 2, 1, 1).contiguous(memory_format=torch.channels_last)
-    whole.requires_grad_()
-    kept = slice(2, 7), slice(0, 9)
-    part = tiles._part(whole, *kept)
-    slope = torch.rand_like(part)
-    (got,) = torch.autograd.grad(part, whole, slope)
-    (want,) = torch.autograd.grad(whole[(..., *kept)], whole, slope)
-    assert torch.equal(part, whole[(..., *kept)])
-    assert torch.equal(got, want)
-    assert got.is_contiguous(memory_format=torch.channels_last)
-    assert not want.is_contiguous(memory_format=torch.channels_last)
-    assert tiles._part(whole, slice(0, 9), slice(0, 11)) is whole
-
-
 def in_style(net: Chain, layers: tuple[str, ...], size: int) -> TiledObjective:
     """Wants certain Gram matrices, in tiles of ``size``."""
     goal = goal_for(Term("style", Gram(), layers), net, [picture(60, 70, 2)], [1.0])
@@ -342,7 +325,7 @@ def test_ways_back_take_a_bit_for_each_value(monkeypatch: pytest.MonkeyPatch) ->
     (section, _) = sections(net, ("relu2_1", "relu3_1"), 64)
     x = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
-        tile = Tile.begin(section, x, (Span(0, 64, 0, 64), Span(0, 64, 0, 64)))
+        tile = Tile.run(section, x, (Span(0, 64, 0, 64), Span(0, 64, 0, 64)), pause=True)
     way = tile.go_on(Walker(net, IN_MEMORY))
     channels = net.table["conv2_2"].channels
     assert channels % 8 == 0

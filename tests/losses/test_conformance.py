@@ -311,7 +311,7 @@ def test_sums_add_up_over_tiles(name: str, options: dict[str, Any]) -> None:
 
 @every
 @pytest.mark.parametrize("weighted", [False, True])
-def test_pull_is_the_gradient_of_the_sums(
+def test_what_is_pulled_is_the_gradient_of_the_sums(
     name: str, options: dict[str, Any], weighted: bool
 ) -> None:
     loss = make(name, options)
@@ -325,11 +325,13 @@ def test_pull_is_the_gradient_of_the_sums(
     slopes = [torch.randn(s.shape, generator=draw, dtype=s.dtype) for s in sums]
     total = torch.stack([(a * s).sum() for a, s in zip(slopes, sums, strict=True)]).sum()
     (want,) = torch.autograd.grad(total, leaf)
-    got = loss.pull(x, target, slopes, weight)
-    assert got is not None
-    assert not got.requires_grad
-    torch.testing.assert_close(got, want)
-    assert loss.pull(x, target, [None] * len(slopes), weight) is None
+    wider = torch.randn(*x.shape[:2], H + 2, W + 3, generator=draw, dtype=x.dtype)
+    before, inside = wider.clone(), (..., slice(1, H + 1), slice(2, W + 2))
+    loss.add_pull(wider[inside], x, target, slopes, weight)
+    torch.testing.assert_close((wider - before)[inside], want)
+    wider[inside] = before[inside]
+    loss.add_pull(wider[inside], x, target, [None] * len(slopes), weight)
+    assert torch.equal(wider, before)
 
 
 @every

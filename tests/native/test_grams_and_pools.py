@@ -31,6 +31,29 @@ def test_gram_and_its_gradient(shape, layout, off, monkeypatch):
     torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("off", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("channels", [5, 16, 80])
+@pytest.mark.parametrize("where", [(slice(2, 9), slice(3, 50)), (slice(4), slice(1))])
+def test_gram_of_a_part_and_its_gradient_added(where, channels, layout, off, monkeypatch):
+    """What lies around the part is neither read nor written."""
+    if off:
+        monkeypatch.setenv(native.SWITCH, "off")
+    generator = torch.Generator().manual_seed(0)
+    shape = (2, channels, 11, 60)
+    whole, into = (
+        torch.randn(shape, generator=generator).contiguous(memory_format=layout) for _ in range(2)
+    )
+    slope = torch.randn(2, channels, channels, generator=generator)
+    part = whole[(..., *where)]
+    flat = part.double().flatten(2)
+    torch.testing.assert_close(native.gram(part).double(), flat @ flat.mT, rtol=1e-5, atol=1e-4)
+    want = into.double()
+    want[(..., *where)] += ((slope + slope.mT).double() @ flat).view(part.shape)
+    native.add_gram_pull(into[(..., *where)], part, slope)
+    torch.testing.assert_close(into.double(), want, rtol=1e-4, atol=1e-4)
+
+
 def test_gram_of_millions_of_positions_keeps_its_digits():
     x = torch.rand(1, 16, 1024, 512, generator=torch.Generator().manual_seed(0))
     x = x.contiguous(memory_format=torch.channels_last)

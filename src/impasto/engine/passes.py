@@ -33,60 +33,58 @@ Place = tuple[Span, Span]
 
 @dataclass
 class Tile:
-    """A tile that was run: what it saw, and its own positions of the layers.
+    """A tile that was run: what it saw, and what it made of that.
 
     Attributes:
         section: Which it is a tile of.
         place: Where it lies.
         seen: What it saw.
-        features: Its own positions by layer, those of the cut among them.
-        last: All that it has of the layer where its section can pause, if it did.
+        taps: All that it has of each layer, the cut among them.
     """
 
     section: Tiling
     place: Place
     seen: Tensor
-    features: dict[str, Tensor]
-    last: Tensor | None = None
+    taps: dict[str, Tensor]
 
     @classmethod
-    def run(cls, section: Tiling, x: Tensor, place: Place) -> Tile:
-        """Run the tile at ``place`` of the map ``x``; tracked where gradients are enabled."""
-        seen = cls._seen(x, place)
-        return cls(section, place, seen, section.features(seen, *place))
+    def run(cls, section: Tiling, x: Tensor, place: Place, *, pause: bool = False) -> Tile:
+        """Run the tile at ``place`` of the map ``x``; tracked where gradients are enabled.
 
-    @classmethod
-    def begin(cls, section: Tiling, x: Tensor, place: Place) -> Tile:
-        """As :meth:`run`, down to where the section can pause."""
-        assert section.pause is not None
-        seen, mine = cls._seen(x, place), [n for n in section.layers if n != IMAGE]
-        taps = section.taps(seen, [*mine, section.pause])
-        features = {n: section.own(n, taps[n], *place) for n in mine}
-        return cls(section, place, seen, features, taps[section.pause])
-
-    @staticmethod
-    def _seen(x: Tensor, place: Place) -> Tensor:
-        down, across = place
-        return x[..., down.seen, across.seen].detach().requires_grad_(torch.is_grad_enabled())
+        Args:
+            section: Of the network.
+            x: The map that it reads.
+            place: Of the tile.
+            pause: Go no further than the section can pause.
+        """
+        seen = x[..., place[0].seen, place[1].seen].detach()
+        seen.requires_grad_(torch.is_grad_enabled())
+        names = [n for n in section.ends if not (pause and n == section.cut)]
+        return cls(section, place, seen, section.taps(seen, names))
 
     def go_on(self, walker: Walker) -> WayBack:
-        """Run the rest of a tile that was begun, down to the cut.
+        """Run the rest of a tile that pauses, down to the cut.
 
         Args:
             walker: The same for all tiles of an evaluation.
         """
         section, cut = self.section, self.section.cut
         assert cut is not None
-        assert self.last is not None
+        assert section.pause is not None
+        last = self.taps[section.pause]
 
         def rest(x: Tensor) -> Tensor:
-            taps = section.taps(x, [cut], section.pause)[cut]
-            return section.own(cut, taps, *self.place)
+            return section.taps(x, [cut], section.pause)[cut]
 
-        spans = [(s.start - s.first, s.stop - s.first, s.last - s.first) for s in self.place]
-        key = cut, *spans, *(s.stop == s.last for s in self.place)
-        self.features[cut], way = walker.through(rest, self.last, key)
+        self.taps[cut], way = walker.through(rest, last, (cut, *last.shape))
         return way
+
+    def rejoin(self, way: WayBack) -> None:
+        """Take up the way back where it ended: at the cut, as if the rest had been run again."""
+        section = self.section
+        assert section.cut is not None
+        assert section.pause is not None
+        self.taps[section.cut] = way.end(self.taps[section.pause])
 
     def sums(self, part: Part) -> Target:
         """The tile's share in the sums of ``part``."""
@@ -94,29 +92,32 @@ class Tile:
             return self._of_picture(part)
         return part.sums(self.own(part.layer), *self.overall(part.layer))
 
-    def ends(
+    def of_picture(
         self, part: Part, slopes: Sequence[Tensor | None]
-    ) -> list[tuple[Tensor, Tensor | None]]:
-        """What the sums of ``part`` depend on, each with its gradient."""
-        if part.layer != IMAGE:
-            own = self.own(part.layer)
-            return [(own, part.pull(own.detach(), slopes, *self.overall(part.layer)))]
-        with torch.enable_grad():
-            return list(zip(self._of_picture(part), slopes, strict=True))
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The sums of a ``part`` on the picture, each with its gradient."""
+        for total, slope in zip(self._of_picture(part), slopes, strict=True):
+            if slope is not None and total.requires_grad:
+                yield total, slope
+
+    def where(self, layer: str) -> tuple[slice, slice]:
+        """The tile's own positions among all that it has of ``layer``."""
+        if layer != IMAGE:
+            return self.section.own(layer, self.taps[layer].shape, *self.place)
+        down, across = (_shifted(slice(s.start, s.stop), s) for s in self.place)
+        return down, across
 
     def own(self, layer: str) -> Tensor:
         """The tile's own positions of ``layer``, (B, C, h, w)."""
-        if layer != IMAGE:
-            return self.features[layer]
-        rows, columns = (slice(s.start, s.stop) for s in self.place)
-        down, across = self.place
-        return self.seen[..., _shifted(rows, down), _shifted(columns, across)]
+        values = self.seen if layer == IMAGE else self.taps[layer]
+        return values[(..., *self.where(layer))]
 
     def overall(self, layer: str) -> tuple[slice, slice]:
         """Where the tile's own positions lie in the whole layer."""
-        (down, across), stride = self.place, self.section.stride(layer)
-        rows, columns = self.own(layer).shape[-2:]
-        return down.overall(stride, rows), across.overall(stride, columns)
+        stride = self.section.stride(layer)
+        pairs = zip(self.place, self.where(layer), strict=True)
+        down, across = (span.overall(stride, s.stop - s.start) for span, s in pairs)
+        return down, across
 
     def _of_picture(self, part: Part) -> Target:
         """Sums over the tile's own pixels.
@@ -155,12 +156,12 @@ class Level:
     Attributes:
         section: Which.
         x: The map that it reads.
-        ways: Of some tiles, where they lie in the map at the cut, and the way back from there.
+        ways: Of some tiles, the way back from the cut.
     """
 
     section: Tiling
     x: Tensor
-    ways: dict[Place, tuple[tuple[slice, slice], WayBack]] = field(default_factory=dict)
+    ways: dict[Place, WayBack] = field(default_factory=dict)
 
     def places(self) -> list[Place]:
         """All tiles; the last, which shows how large the layers are, is the first."""
@@ -206,19 +207,14 @@ def sweep(
     for section in sections:
         level, canvas = Level(section, x), Canvas(store)
         for place in level.places():
-            way: WayBack | None = None
-            if room and section.pause:
-                tile = Tile.begin(section, x, place)
-                way = tile.go_on(walker)
-            else:
-                tile = Tile.run(section, x, place)
+            pause = bool(room and section.pause)
+            tile = Tile.run(section, x, place, pause=pause)
+            if pause and (way := tile.go_on(walker)).nbytes <= room:
+                level.ways[place] = way
+                room -= way.nbytes
             visit(tile)
             if section.cut is not None:
-                where = tile.overall(section.cut)
-                canvas.put(section.cut, tile.features[section.cut], *where)
-                if way is not None and way.nbytes <= room:
-                    level.ways[place] = where, way
-                    room -= way.nbytes
+                canvas.put(section.cut, tile.own(section.cut), *tile.overall(section.cut))
             store.release()
         levels.append(level)
         if section.cut is not None:
@@ -279,7 +275,7 @@ class _Sums:
             )
         for name in self.passes.maps:
             if name in tile.section.layers:
-                self.canvas.put(name, tile.features[name], *tile.overall(name))
+                self.canvas.put(name, tile.own(name), *tile.overall(name))
 
 
 class _TwoPasses(torch.autograd.Function):
@@ -304,56 +300,85 @@ class _TwoPasses(torch.autograd.Function):
         rest = iter(slopes)
         of_sums = [tuple(itertools.islice(rest, count)) for count in ctx.counts]
         of_maps = dict(zip(ctx.passes.maps, rest, strict=True))
+        second = _SecondPass(ctx.passes, of_sums, of_maps)
         below: Tensor | None = None
         while ctx.levels:
-            level = ctx.levels.pop()
-            below = _pushed_back(level, ctx.passes, of_sums, of_maps, below)
+            below = second(ctx.levels.pop(), below)
         assert below is not None
         return below, None, None
 
 
-def _pushed_back(
-    level: Level,
-    passes: Passes,
-    of_sums: Sequence[tuple[Tensor | None, ...]],
-    of_maps: Mapping[str, Tensor | None],
-    below: Tensor | None,
-) -> Tensor:
-    """The gradient of the map that a section reads, given those of all that it makes.
+@dataclass(frozen=True)
+class _SecondPass:
+    """Pushes gradients back through the sections.
 
-    Args:
-        level: The section.
-        passes: What is computed.
+    Attributes:
+        passes: What was computed.
         of_sums: Gradients of the sums of each part.
         of_maps: Gradients of the maps.
-        below: Gradient of the map at the section's cut.
     """
-    section, x = level.section, level.x
-    result = passes.store.empty(x.shape, x, channels_last=section.after is not None, zero=True)
-    for place in level.places():
-        back = level.ways.pop(place, None)
-        with torch.enable_grad():
-            tile = (Tile.begin if back else Tile.run)(section, x, place)
-        ends = [end for i, part in passes.at(section) for end in tile.ends(part, of_sums[i])]
-        pulls = [(n, of_maps[n]) for n in passes.maps if n in section.layers]
-        if section.cut is not None and not back:
-            pulls.append((section.cut, below))
-        ends += [
-            (tile.features[n], None if slope is None else slope[(..., *tile.overall(n))])
-            for n, slope in pulls
-        ]
-        if back and below is not None and tile.last is not None:
-            where, way = back
-            ends.append((tile.last, way(below[(..., *where)])))
-        _add_slope(result, tile, ends)
-        passes.store.release()
-    return result
+
+    passes: Passes
+    of_sums: Sequence[tuple[Tensor | None, ...]]
+    of_maps: Mapping[str, Tensor | None]
+
+    def __call__(self, level: Level, below: Tensor | None) -> Tensor:
+        """The gradient of the map that a section reads.
+
+        Args:
+            level: The section.
+            below: Gradient of the map at its cut.
+        """
+        section, x, store = level.section, level.x, self.passes.store
+        result = store.empty(x.shape, x, channels_last=section.after is not None, zero=True)
+        for place in level.places():
+            way = level.ways.pop(place, None)
+            with torch.enable_grad():
+                tile = Tile.run(section, x, place, pause=way is not None)
+                if way is not None:
+                    tile.rejoin(way)
+            slope = self._of_seen(tile, below)
+            if slope is not None:
+                result[..., place[0].seen, place[1].seen] += slope
+            store.release()
+        return result
+
+    def _of_seen(self, tile: Tile, below: Tensor | None) -> Tensor | None:
+        """The gradient of what a tile saw.
+
+        From layer to layer, so that each adds its own to what has come from below in place:
+        autograd would make another map of both, and one more for what lies around the tile.
+        """
+        section = tile.section
+        ends: list[tuple[Tensor, Tensor]] = []
+        for layer in reversed(section.ends):
+            tap = tile.taps[layer]
+            slope = _through(ends, tap) if section.straight(layer) else None
+            if slope is None:
+                slope = torch.zeros_like(tap, memory_format=torch.channels_last)
+            else:
+                ends = []
+            ends.append((tap, slope))
+            self._add(tile, layer, slope[(..., *tile.where(layer))], below)
+        for i, part in self.passes.at(section):
+            if part.layer == IMAGE:
+                with torch.enable_grad():
+                    ends += tile.of_picture(part, self.of_sums[i])
+        return _through(ends, tile.seen)
+
+    def _add(self, tile: Tile, layer: str, slope: Tensor, below: Tensor | None) -> None:
+        """Add what a layer's own losses say to ``slope``, the gradient of the tile's own part."""
+        place = tile.overall(layer)
+        for i, part in self.passes.at(tile.section):
+            if part.layer == layer:
+                part.add_pull(slope, tile.own(layer).detach(), self.of_sums[i], *place)
+        for whole in (self.of_maps.get(layer), below if layer == tile.section.cut else None):
+            if whole is not None:
+                slope += whole[(..., *place)]
 
 
-def _add_slope(result: Tensor, tile: Tile, ends: Sequence[tuple[Tensor, Tensor | None]]) -> None:
-    """Add to ``result`` what the gradients at the ``ends`` of a tile come to where it begins."""
-    pairs = [(a, b) for a, b in ends if b is not None and a.requires_grad]
-    if pairs:
-        (slope,) = torch.autograd.grad([a for a, _ in pairs], tile.seen, [b for _, b in pairs])
-        down, across = tile.place
-        result[..., down.seen, across.seen] += slope
+def _through(ends: Sequence[tuple[Tensor, Tensor]], x: Tensor) -> Tensor | None:
+    """The gradient of ``x`` from those at the ``ends``; the way between is forgotten."""
+    if not ends:
+        return None
+    return torch.autograd.grad([end for end, _ in ends], x, [slope for _, slope in ends])[0]

@@ -36,16 +36,17 @@ class Part:
         target, weight = self._there(down, across)
         return self.loss.sums(features, target, weight)
 
-    def pull(
+    def add_pull(
         self,
+        into: Tensor,
         features: Tensor,
         slopes: Sequence[Tensor | None],
         down: slice = slice(None),
         across: slice = slice(None),
-    ) -> Tensor | None:
-        """The gradient of the sums over a piece, see :meth:`SumLoss.pull`."""
+    ) -> None:
+        """Add the gradient of the sums over a piece, see :meth:`SumLoss.add_pull`."""
         target, weight = self._there(down, across)
-        return self.loss.pull(features, target, slopes, weight)
+        self.loss.add_pull(into, features, target, slopes, weight)
 
     def _there(self, down: slice, across: slice) -> tuple[Target, Tensor | None]:
         """Target and weights of a piece."""

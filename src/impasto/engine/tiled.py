@@ -107,7 +107,7 @@ class TiledEyes:
 
         def visit(tile: Tile) -> None:
             for name in tile.section.layers:
-                canvas.put(name, tile.features[name], *tile.overall(name))
+                canvas.put(name, tile.own(name), *tile.overall(name))
 
         sweep(sections(self.backbone, names, self.tiles.size), x, self.tiles.store, visit)
         return {name: canvas.maps[name] for name in names}

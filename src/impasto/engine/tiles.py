@@ -9,14 +9,12 @@ went down to ``relu5_1`` in one go would need 80 on each side.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from impasto.backbones import Backbone
 from impasto.engine.objective import IMAGE
@@ -87,29 +85,35 @@ class Tiling:
 
     def __post_init__(self) -> None:
         """Check the layers."""
-        for layer in self._deep:
+        for layer in self.ends:
             if self.backbone.table[self.backbone.resolve(layer)].reach is None:
                 raise UsageError(
                     f"{layer} of {self.backbone.name} cannot be seen in tiles", hint="--tile off"
                 )
 
     @property
-    def _deep(self) -> list[str]:
+    def ends(self) -> list[str]:
+        """Layers of the network that are asked for, and the cut; shallow to deep."""
         cut = () if self.cut is None else (self.cut,)
-        return [n for n in dict.fromkeys((*self.layers, *cut)) if n != IMAGE]
+        names = (n for n in dict.fromkeys((*self.layers, *cut)) if n != IMAGE)
+        place = {name: i for i, name in enumerate(self.backbone.table)}
+        return sorted(names, key=lambda n: place[self.backbone.resolve(n)])
 
     @property
     def pause(self) -> str | None:
-        """Its deepest layer, canonical, if a walk can go on from there to the cut.
+        """Its deepest layer, if a walk can go on from there to the cut.
 
         What lies behind it no loss reads, and its way back can be kept for little.
         """
-        order = list(self.backbone.table)
-        mine = [self.backbone.resolve(n) for n in self.layers if n != IMAGE]
-        last = max(mine, key=order.index, default=None)
-        if last is None or self.cut in (None, last) or not self.backbone.restarts(last):
+        last = next((n for n in reversed(self.ends) if n in self.layers), None)
+        layer = None if last is None else self.backbone.resolve(last)
+        if layer is None or self.cut in (None, layer) or not self.backbone.restarts(layer):
             return None
         return last
+
+    def straight(self, layer: str) -> bool:
+        """Whether all that lies behind ``layer`` depends on the picture through it alone."""
+        return not self.backbone.table[self.backbone.resolve(layer)].inner
 
     @property
     def scale(self) -> int:
@@ -119,12 +123,12 @@ class Tiling:
     @property
     def grid(self) -> int:
         """Cells between the places where a tile may begin."""
-        return max((self.stride(n) for n in self._deep), default=1)
+        return max((self.stride(n) for n in self.ends), default=1)
 
     @property
     def halo(self) -> int:
         """Cells that a tile sees on each side beyond its own, a multiple of :attr:`grid`."""
-        widest = max([self.slack, *(self._reach(n) for n in self._deep)])
+        widest = max([self.slack, *(self._reach(n) for n in self.ends)])
         return -(-widest // self.grid) * self.grid
 
     def stride(self, layer: str) -> int:
@@ -171,7 +175,7 @@ class Tiling:
             layers: Names or aliases, of the section.
             after: A layer of the section, or None for where it begins.
         """
-        begin = after or self.after
+        begin = self.after if after is None else self.backbone.resolve(after)
         if begin is None:
             return self.backbone.taps(seen, layers)
         return self.backbone.taps_after(begin, seen, layers)
@@ -184,44 +188,22 @@ class Tiling:
             down: Its place.
             across: Its place.
         """
-        return {n: self.own(n, t, down, across) for n, t in self.taps(seen, self._deep).items()}
+        taps = self.taps(seen, self.ends)
+        return {n: t[(..., *self.own(n, t.shape, down, across))] for n, t in taps.items()}
 
-    def own(self, layer: str, taps: Tensor, down: Span, across: Span) -> Tensor:
-        """The tile's own positions among all that it has of ``layer``, differentiable."""
-        stride, (rows, columns) = self.stride(layer), taps.shape[-2:]
-        return _part(taps, down.within(stride, rows), across.within(stride, columns))
+    def own(
+        self, layer: str, shape: Sequence[int], down: Span, across: Span
+    ) -> tuple[slice, slice]:
+        """The tile's own positions among all that it has of ``layer``.
 
-
-def _part(whole: Tensor, rows: slice, columns: slice) -> Tensor:
-    """A rectangle of (B, C, H, W), differentiable."""
-    made = whole[..., rows, columns]
-    return whole if made.shape == whole.shape else _Part.apply(whole, rows, columns)  # type: ignore[no-untyped-call]
-
-
-class _Part(torch.autograd.Function):
-    """A rectangle of a map.
-
-    Its gradient is laid out as the map is: autograd's own is not, and is then added to that of the
-    layers above at several times the cost.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, whole: Tensor, rows: slice, columns: slice) -> Tensor:
-        ctx.place = rows, columns
-        ctx.whole = torch.empty_like(whole, device="meta")
-        return whole[..., rows, columns]
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:
-        rows, columns = ctx.place
-        full = torch.empty_like(ctx.whole, device=slope.device)
-        full[..., : rows.start, :] = 0
-        full[..., rows.stop :, :] = 0
-        full[..., rows, : columns.start] = 0
-        full[..., rows, columns.stop :] = 0
-        full[..., rows, columns] = slope
-        return full, None, None
+        Args:
+            layer: Of the section.
+            shape: Of all that it has.
+            down: Its place.
+            across: Its place.
+        """
+        stride, (rows, columns) = self.stride(layer), shape[-2:]
+        return down.within(stride, rows), across.within(stride, columns)
 
 
 def sections(

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.autograd.graph import GradientEdge, get_gradient_edge, saved_tensors_hooks
 
 from impasto.engine.store import Store
@@ -95,15 +96,25 @@ class WayBack:
         route: Its graph.
         shelf: Where what it needs is kept.
         kept: What that is.
-        nbytes: How much.
+        shape: Of what it led to.
     """
 
     route: Route
     shelf: Shelf
     kept: list[Place | Tensor]
-    nbytes: int
+    shape: torch.Size
 
-    def __call__(self, slope: Tensor) -> Tensor:
+    @property
+    def nbytes(self) -> int:
+        """How much it keeps."""
+        return sum(self.shelf.get(place).nbytes for place in self.kept)
+
+    def end(self, x: Tensor) -> Tensor:
+        """What it led to, as a function of ``x``, where it began: zeros, but with the gradient."""
+        out: Tensor = _End.apply(x, self)  # type: ignore[no-untyped-call]
+        return out
+
+    def back(self, slope: Tensor) -> Tensor:
         """The gradient at the beginning, given that at the end."""
         route = self.route
         route.loaded[:] = [self.shelf.get(place) for place in self.kept]
@@ -158,8 +169,7 @@ class Walker:
             if key not in self._routes:
                 edges = get_gradient_edge(begun), get_gradient_edge(made)
                 self._routes[key] = Route(*edges, loaded)
-        nbytes = sum(self._shelf.get(place).nbytes for place in kept)
-        return made.detach(), WayBack(self._routes[key], self._shelf, kept, nbytes)
+        return made.detach(), WayBack(self._routes[key], self._shelf, kept, made.shape)
 
 
 @contextmanager
@@ -197,3 +207,17 @@ class _Begin(torch.autograd.Function):
     @staticmethod
     def backward(_ctx: Any, *_slopes: Tensor) -> tuple[None, None]:
         return None, None
+
+
+class _End(torch.autograd.Function):
+    """The end of a way back, without its values."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, way: WayBack) -> Tensor:
+        ctx.way = way
+        return x.new_zeros(()).expand(way.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:
+        return ctx.way.back(slope), None

@@ -139,23 +139,22 @@ class SumLoss(Loss):
         """The loss, a scalar, from the sums over all positions."""
 
     @torch.no_grad()
-    def pull(
+    def add_pull(
         self,
+        into: Tensor,
         features: Tensor,
         target: Target,
         slopes: Sequence[Tensor | None],
         weight: Tensor | None = None,
-    ) -> Tensor | None:
-        """The gradient of the sums, each weighed by its slope, with respect to the features.
+    ) -> None:
+        """Add the gradient of the sums, each weighed by its slope, with respect to the features.
 
         Args:
+            into: (B, C, H, W), changed in place.
             features: (B, C, H, W).
             target: As for :meth:`sums`.
             slopes: Of each of the sums; None for one that nothing depends on.
             weight: As for :meth:`sums`.
-
-        Returns:
-            (B, C, H, W), or None where no sum depends on the features.
         """
         leaf = features.detach().requires_grad_()
         with torch.enable_grad():
@@ -163,9 +162,8 @@ class SumLoss(Loss):
         pairs = [
             (a, b) for a, b in zip(sums, slopes, strict=True) if b is not None and a.requires_grad
         ]
-        if not pairs:
-            return None
-        return torch.autograd.grad([a for a, _ in pairs], leaf, [b for _, b in pairs])[0]
+        if pairs:
+            into += torch.autograd.grad([a for a, _ in pairs], leaf, [b for _, b in pairs])[0]
 
     def gathered(self, sums: Target, around: Target) -> Target:
         """The target of a whole picture, from its sums.

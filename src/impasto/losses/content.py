@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from impasto.losses.base import LOSSES, SumLoss, Target, option, relative, total_weight, unit
@@ -47,14 +49,34 @@ class Content(SumLoss):
         return (features.detach().clone(),)
 
     def sums(self, features: Tensor, target: Target, weight: Tensor | None = None) -> Target:
-        """Squared distance, squared target (absolute distance for ``l1``), number of entries."""
+        """Squared distance, what it is divided by, if anything, and number of entries."""
         goal = target[0].to(features)
-        error = (features - goal).square()
-        size = (features - goal).abs() if self.scale == "l1" else goal.square()
+        error = features - goal
+        size = torch.zeros_like(goal[:, :1, :1, :1])
+        if self.scale in ("relative", "l1"):
+            size = error.abs() if self.scale == "l1" else goal.square()
+        error = error.square()
         if weight is not None:
             error, size = error * weight.to(error), size * weight.to(size)
         entries = total_weight(features, weight) * features.shape[1]
         return error.sum(dim=(1, 2, 3)), size.sum(dim=(1, 2, 3)), entries
+
+    def add_pull(
+        self,
+        into: Tensor,
+        features: Tensor,
+        target: Target,
+        slopes: Sequence[Tensor | None],
+        weight: Tensor | None = None,
+    ) -> None:
+        """One pass; the sums are not computed again."""
+        if self.scale == "l1" or slopes[0] is None:
+            super().add_pull(into, features, target, slopes, weight)
+            return
+        factor = 2 * slopes[0].to(features).view(-1, 1, 1, 1)
+        if weight is not None:
+            factor = factor * weight.to(features)
+        into.addcmul_(features - target[0].to(features), factor)
 
     def value(self, sums: Target, target: Target) -> Tensor:
         """See the table of the class."""

@@ -81,17 +81,19 @@ class Gram(SumLoss):
         del target
         return gram_sum(features, weight), total_weight(features, weight)
 
-    def pull(
+    def add_pull(
         self,
+        into: Tensor,
         features: Tensor,
         target: Target,
         slopes: Sequence[Tensor | None],
         weight: Tensor | None = None,
-    ) -> Tensor | None:
+    ) -> None:
         """One product; the sums are not computed again."""
         if weight is not None or slopes[0] is None:
-            return super().pull(features, target, slopes, weight)
-        return native.gram_pull(features, slopes[0])
+            super().add_pull(into, features, target, slopes, weight)
+        else:
+            native.add_gram_pull(into, features, slopes[0])
 
     def gathered(self, sums: Target, around: Target) -> Target:
         """The Gram matrix per position."""

@@ -7,16 +7,16 @@ measured to be faster.
 
 from impasto.native.build import SWITCH, describe, library
 from impasto.native.convolution import Filters, convolve
-from impasto.native.grams import gram, gram_pull
+from impasto.native.grams import add_gram_pull, gram
 from impasto.native.pooling import mean_pool
 
 __all__ = [
     "SWITCH",
     "Filters",
+    "add_gram_pull",
     "convolve",
     "describe",
     "gram",
-    "gram_pull",
     "library",
     "mean_pool",
 ]

@@ -34,40 +34,58 @@ class _Gram(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor) -> Tensor:
         """See :func:`gram`."""
         ctx.save_for_backward(features)
-        rows = _rows(features)
-        lib = _kernels(rows)
+        lib = _kernels(features)
         if lib is None:
+            rows = _rows(features)
             return rows.mT @ rows
-        batch, count, channels = rows.shape
+        batch, channels = features.shape[:2]
         out = torch.empty(batch, channels, channels)
-        size = ctypes.c_int64(count), ctypes.c_int64(channels)
-        for sample, result in zip(rows, out, strict=True):
-            if lib.code.impasto_gram(_at(sample), *size, _at(result), _threads()):
-                raise ResourceError(f"no memory for the Gram matrix of {channels} channels")
+        for sample, result in zip(features, out, strict=True):
+            lines = *_lines(sample), ctypes.c_int64(channels)
+            if lib.code.impasto_gram(_at(sample), *lines, _at(result), _threads()):
+                raise _no_memory(channels)
         return out
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> Tensor:
         """``F (S + S^T)``, laid out as the features are."""
         (features,) = ctx.saved_tensors
-        return gram_pull(features, slope)
+        if torch.is_grad_enabled():
+            return (_rows(features) @ (slope + slope.mT)).mT.reshape(features.shape)
+        pull = torch.empty_like(features)
+        _times(features, slope, pull, add=False)
+        return pull
 
 
-def gram_pull(features: Tensor, slope: Tensor) -> Tensor:
-    """The gradient of ``<slope, gram(features)>``: ``F (S + S^T)``, laid out as the features are.
+def add_gram_pull(into: Tensor, features: Tensor, slope: Tensor) -> None:
+    """Add to ``into`` the gradient of ``<slope, gram(features)>``, which is ``F (S + S^T)``.
 
     Args:
+        into: (B, C, H, W).
         features: (B, C, H, W).
         slope: (B, C, C).
-
-    Returns:
-        (B, C, H, W).
     """
+    _times(features, slope, into, add=True)
+
+
+@torch.no_grad()
+def _times(features: Tensor, slope: Tensor, out: Tensor, *, add: bool) -> None:
+    """``F (S + S^T)`` to ``out``, or added to it."""
     both = slope + slope.mT
-    rows = _rows(features)
-    lib = None if torch.is_grad_enabled() else _kernels(rows)
-    pull = rows @ both if lib is None else _times(lib, rows, both)
-    return pull.mT.reshape(features.shape)
+    lib = _kernels(features, out)
+    if lib is None:
+        pull = (_rows(features) @ both).mT.reshape(features.shape)
+        (out.add_ if add else out.copy_)(pull)
+        return
+    channels = features.shape[1]
+    index = torch.arange(channels, dtype=torch.int32)
+    for sample, matrix, result in zip(features, both, out, strict=True):
+        packed = panels(matrix[None], lib)
+        lines = _lines(sample)
+        weights = _at(packed), ctypes.c_int64(channels), _at(index)
+        target = _at(result), _lines(result)[-1], ctypes.c_int64(add)
+        if lib.code.impasto_times(_at(sample), *lines, *weights, *target, _threads()):
+            raise _no_memory(channels)
 
 
 def _rows(features: Tensor) -> Tensor:
@@ -77,26 +95,27 @@ def _rows(features: Tensor) -> Tensor:
     return features.permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def _kernels(rows: Tensor) -> Library | None:
-    """The kernels, where they can take ``rows``."""
-    if rows.device.type != "cpu" or rows.dtype != torch.float32 or not rows.is_contiguous():
-        return None
+def _kernels(*maps: Tensor) -> Library | None:
+    """The kernels, where they can take ``maps``: channels last, perhaps with gaps between lines."""
     lib = library()
-    return None if lib is None or rows.shape[-1] % lib.lanes or not rows.numel() else lib
+    for x in maps:
+        channels, width = x.shape[1], x.shape[3]
+        if x.device.type != "cpu" or x.dtype != torch.float32 or not x.numel():
+            return None
+        if x.stride(1) != 1 or (width > 1 and x.stride(3) != channels):
+            return None
+        if lib is None or channels % lib.lanes:
+            return None
+    return lib
 
 
-def _times(lib: Library, rows: Tensor, matrices: Tensor) -> Tensor:
-    """``rows`` (B, M, C) times ``matrices`` (B, C, C)."""
-    out = torch.empty_like(rows)
-    count, channels = rows.shape[1:]
-    index = torch.arange(channels, dtype=torch.int32)
-    size = ctypes.c_int64(count), ctypes.c_int64(channels)
-    for sample, matrix, result in zip(rows, matrices, out, strict=True):
-        packed = panels(matrix[None], lib)
-        lib.code.impasto_times(
-            *(_at(sample), *size, _at(packed), size[1], _at(index), _at(result), _threads())
-        )
-    return out
+def _lines(sample: Tensor) -> tuple[ctypes.c_int64, ctypes.c_int64, ctypes.c_int64]:
+    """Lines of (C, H, W), positions in each, values from one to the next."""
+    return tuple(ctypes.c_int64(n) for n in (*sample.shape[1:], sample.stride(1)))  # type: ignore[return-value]
+
+
+def _no_memory(channels: int) -> ResourceError:
+    return ResourceError(f"no memory for the Gram matrix of {channels} channels")
 
 
 def _at(tensor: Tensor) -> ctypes.c_void_p:

@@ -361,32 +361,41 @@ static void outer_panels(const float *a, int rows, const float *b, int width, in
             outer(1, a + r, b + v, LANES, span, out + r * channels + v, channels);
 }
 
-/* Sums of SPAN * LAPS rows are floats; theirs are doubles, since rows can be millions. */
-static void gram_of(const float *x, long rows, long channels, float *work, double *total) {
+/* x^T x of the positions from first to last, counted along lines of `length` of them. Sums of
+ * SPAN * LAPS positions are floats; theirs are doubles, since positions can be millions. */
+static void gram_of(const float *x, long first, long last, long length, long stride, long channels,
+                    float *work, double *total) {
     float *out = work + (channels + PANEL - 1) / PANEL * PANEL * SPAN;
     long each = channels * channels;
     memset(out, 0, sizeof(float) * (size_t)each);
     memset(total, 0, sizeof(double) * (size_t)each);
-    for (long first = 0; first < rows; first += SPAN) {
-        int span = rows - first < SPAN ? (int)(rows - first) : SPAN;
-        for (long c = 0; c < channels; c += LANES)
-            for (int p = 0; p < span; p++)
+    const float *line = x + first / length * stride;
+    long column = first % length;
+    for (long done = 0, all = last - first; done < all; done += SPAN) {
+        int span = all - done < SPAN ? (int)(all - done) : SPAN;
+        for (int p = 0; p < span; p++, column++) {
+            if (column == length) column = 0, line += stride;
+            const float *at = line + column * channels;
+            for (long c = 0; c < channels; c += LANES)
                 *(vec *)(work + c / PANEL * PANEL * SPAN + p * PANEL + c % PANEL) =
-                    *(const vec *)(x + (first + p) * channels + c);
+                    *(const vec *)(at + c);
+        }
         for (long j = 0; j < channels; j += PANEL)
             for (long i = 0; i <= j; i += PANEL)
                 outer_panels(work + i * SPAN, channels - i < PANEL ? (int)(channels - i) : PANEL,
                              work + j * SPAN, channels - j < PANEL ? (int)(channels - j) : PANEL,
                              span, out + i * channels + j, channels);
-        if (first / SPAN % LAPS == LAPS - 1 || first + SPAN >= rows) {
+        if (done / SPAN % LAPS == LAPS - 1 || done + SPAN >= all) {
             for (long e = 0; e < each; e++) total[e] += (double)out[e];
             memset(out, 0, sizeof(float) * (size_t)each);
         }
     }
 }
 
-/* out = x^T x, symmetric; parts of the rows are summed in order. 1 when there is no memory. */
-int impasto_gram(const float *x, int64_t rows, int64_t channels, float *out, int64_t threads) {
+/* out = x^T x, symmetric, of `lines` lines of `length` positions, `stride` floats apart; parts of
+ * the positions are summed in order. 1 when there is no memory. */
+int impasto_gram(const float *x, int64_t lines, int64_t length, int64_t stride, int64_t channels,
+                 float *out, int64_t threads) {
     long each = channels * channels, wide = (channels + PANEL - 1) / PANEL * PANEL;
     size_t totals = (sizeof(double) * (size_t)each + 63) / 64 * 64;
     size_t bytes = totals + sizeof(float) * (size_t)(each + wide * SPAN);
@@ -396,8 +405,8 @@ int impasto_gram(const float *x, int64_t rows, int64_t channels, float *out, int
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
     for (long t = 0; t < threads; t++) {
         char *mine = scratch + (size_t)t * bytes;
-        long first = rows * t / threads, last = rows * (t + 1) / threads;
-        gram_of(x + first * channels, last - first, channels, (float *)(mine + totals),
+        long rows = lines * length, first = rows * t / threads, last = rows * (t + 1) / threads;
+        gram_of(x, first, last, length, stride, channels, (float *)(mine + totals),
                 (double *)mine);
     }
     for (long i = 0; i < channels; i++)
@@ -411,17 +420,35 @@ int impasto_gram(const float *x, int64_t rows, int64_t channels, float *out, int
     return 0;
 }
 
-/* out (rows x width) = x (rows x depth) b (depth x width), b in panels, width in LANES. */
-void impasto_times(const float *x, int64_t rows, int64_t depth, const float *b, int64_t width,
-                   const int32_t *index, float *out, int64_t threads) {
-    const long step = 4 * ROWS;
-    long blocks = (rows + step - 1) / step;
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (long block = 0; block < blocks; block++) {
-        long first = block * step, count = rows - first < step ? rows - first : step;
-        multiply((int)count, x + first * depth, depth, index, (int)depth, b, (int)width,
-                 out + first * width, width);
+#define STEP (4 * ROWS) /* positions that are multiplied at once */
+
+/* out (= or, if `add`, +=) x b for `lines` lines of `length` positions: x has `width` channels and
+ * lines `stride` floats apart, out the same with `out_stride`; b (width x width) is in panels.
+ * 1 when there is no memory. */
+int impasto_times(const float *x, int64_t lines, int64_t length, int64_t stride, const float *b,
+                  int64_t width, const int32_t *index, float *out, int64_t out_stride, int64_t add,
+                  int64_t threads) {
+    if (stride == length * width && out_stride == stride) length *= lines, lines = 1;
+    long blocks = (length + STEP - 1) / STEP;
+    size_t each = (sizeof(float) * STEP * (size_t)width + 4095) / 4096 * 4096;
+    char *scratch = add ? aligned_alloc(4096, each * (size_t)threads) : NULL;
+    if (add && !scratch) return 1;
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
+    for (long t = 0; t < threads; t++) {
+        float *part = add ? (float *)(scratch + (size_t)t * each) : NULL;
+        for (long n = lines * blocks * t / threads; n < lines * blocks * (t + 1) / threads; n++) {
+            long line = n / blocks, first = n % blocks * STEP;
+            int count = length - first < STEP ? (int)(length - first) : STEP;
+            float *to = out + line * out_stride + first * width;
+            multiply(count, x + line * stride + first * width, width, index, (int)width, b,
+                     (int)width, add ? part : to, width);
+            if (add)
+                for (long i = 0; i < count * width; i += LANES)
+                    *(vec *)(to + i) += *(vec *)(part + i);
+        }
     }
+    free(scratch);
+    return 0;
 }
 
 /* ---- means of 2 x 2 pixels; an odd last row or column is left out ---- */
