@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +18,13 @@ from impasto import native
 from impasto.backbones import ARCHITECTURES, PREPROCESSING
 from impasto.backbones.chain import Chain
 from impasto.backbones.operations import Conv
+from impasto.engine import tiles
 from impasto.engine.objective import IMAGE, Goal, Objective, Term, goal_for
 from impasto.engine.passes import Tile
-from impasto.engine.store import IN_MEMORY, Store
+from impasto.engine.store import Store
 from impasto.engine.tiled import TiledEyes, TiledObjective, Tiles
 from impasto.engine.tiles import Span, Tiling, layer_sizes, sections
-from impasto.engine.way_back import BOARD, Place, Shelf, Walker
+from impasto.engine.way_back import BOARD, Place, Shelf, Walker, WayBack
 from impasto.errors import UsageError
 from impasto.losses import LOSSES, Content, Gram, SumLoss, TotalVariation
 from impasto.native import choice
@@ -44,11 +46,9 @@ def slope_of(objective: Objective, image: Tensor) -> tuple[dict[str, Tensor], Te
     return {k: v.detach() for k, v in values.items()}, slope
 
 
-def assert_same(
-    goals: list[Goal], net: object, image: Tensor, tiles: Tiles, **options: bool
-) -> None:
+def assert_same(goals: list[Goal], net: object, image: Tensor, how: Tiles, **options: bool) -> None:
     whole, slope = slope_of(Objective(net, goals, **options), image)
-    tiled, found = slope_of(TiledObjective(net, goals, tiles, **options), image)
+    tiled, found = slope_of(TiledObjective(net, goals, how, **options), image)
     assert whole.keys() == tiled.keys()
     for name, value in whole.items():
         torch.testing.assert_close(tiled[name], value, rtol=1e-10, atol=1e-12)
@@ -277,15 +277,26 @@ def test_tiles_are_about_equal() -> None:
         assert max(edges) - min(edges) < len(edges)
 
 
-def in_style(net: Chain, layers: tuple[str, ...], size: int) -> TiledObjective:
+def in_style(
+    net: Chain, layers: tuple[str, ...], size: int, dtype: torch.dtype = torch.float64
+) -> TiledObjective:
     """Wants certain Gram matrices, in tiles of ``size``."""
-    goal = goal_for(Term("style", Gram(), layers), net, [picture(60, 70, 2)], [1.0])
+    painting = picture(60, 70, 2).to(dtype)
+    goal = goal_for(Term("style", Gram(), layers), net, [painting], [1.0])
     return TiledObjective(net, [goal], Tiles(size))
 
 
+#: Values per pixel up to which layers are kept: none of the thin network's, the deep ones, all.
+LASTINGS = (0, 0.3, 8)
+
+
 @pytest.mark.parametrize("pooling", ["avg", "max"])
-@pytest.mark.parametrize("room", [0, 300_000, 10**9])
-def test_ways_back_change_nothing_however_much_room_they_have(pooling: str, room: int) -> None:
+@pytest.mark.parametrize("room", [0, 30_000, 300_000, 10**9])
+@pytest.mark.parametrize("lasting", LASTINGS)
+def test_ways_back_change_nothing_however_much_room_they_have(
+    pooling: str, room: int, lasting: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiles, "LASTING", lasting)
     net, photo = NETS[pooling], picture(150, 130, 3)
     objective = in_style(net, ("relu1_1", "relu3_1", "relu4_1"), 30)
     whole = slope_of(Objective(net, objective.goals), photo)[1]
@@ -294,8 +305,31 @@ def test_ways_back_change_nothing_however_much_room_they_have(pooling: str, room
     torch.testing.assert_close(found / whole.abs().max(), whole / whole.abs().max())
 
 
+@pytest.mark.parametrize("lasting", [0, 10**3])
+def test_ways_back_of_pictures_partly_out_of_range(
+    lasting: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Channels that are silent in one tile speak in another of the same shape."""
+    monkeypatch.setattr(tiles, "LASTING", lasting)
+    monkeypatch.setattr(choice, "ours", lambda *_: True)
+    net = thin_vgg(width=16, pooling="avg", dtype=torch.float32)
+    first = next(m for m in net.modules() if isinstance(m, Conv))
+    first.bias.data[::3] = -50.0
+    photo = picture(96, 96).float()
+    photo[..., 40:, :40] = photo[..., 40:, :40] * 400 - 150
+    objective = in_style(net, ("relu1_2", "relu2_1"), 32, photo.dtype)
+    whole = slope_of(Objective(net, objective.goals), photo)[1]
+    found = slope_of(objective, photo)[1]
+    torch.testing.assert_close(
+        found / whole.abs().max(), whole / whole.abs().max(), rtol=1e-4, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize("room", [0, 40_000, 10**9])
-def test_what_no_loss_reads_is_computed_once(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+@pytest.mark.parametrize("lasting", LASTINGS)
+def test_what_is_kept_is_computed_once(
+    monkeypatch: pytest.MonkeyPatch, room: int, lasting: float
+) -> None:
     calls: dict[int, int] = {}
     forward = Conv.forward
 
@@ -303,54 +337,106 @@ def test_what_no_loss_reads_is_computed_once(monkeypatch: pytest.MonkeyPatch, ro
         calls[id(self)] = calls.get(id(self), 0) + 1
         return forward(self, *args, **options)
 
+    monkeypatch.setattr(tiles, "LASTING", lasting)
     net = NETS["avg"]
     convs = [m for m in net.modules() if isinstance(m, Conv)]
     objective = in_style(net, ("relu1_1", "relu2_1", "relu3_1"), 32)
     objective.passes = replace(objective.passes, room=room)
-    tiles = len(list(objective.passes.sections[0].tiles(128, 128)))
+    count = len(list(objective.passes.sections[0].tiles(128, 128)))
     image = picture(128, 128)
     monkeypatch.setattr(Conv, "forward", counted)
     slope_of(objective, image)
-    first, last = (calls[id(conv)] for conv in (convs[0], convs[3]))  # conv1_1 and conv2_2
-    assert tiles == 16
-    assert first == 2 * tiles
-    assert last == tiles if room == 10**9 else tiles < last <= 2 * tiles
-    assert (last == 2 * tiles) == (room == 0)
+    # conv1_1, whose output is read, and conv2_2, whose output is not
+    first, last = (calls[id(conv)] for conv in (convs[0], convs[3]))
+    assert count == 16
+    assert first == count if lasting == 8 and room == 10**9 else count < first <= 2 * count
+    assert last == count if room == 10**9 else count < last <= 2 * count
+    assert (last == 2 * count) == (room == 0)
 
 
 @pytest.mark.skipif(native.library() is None, reason="there is no compiler here")
 def test_ways_back_take_a_bit_for_each_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is read only as much as there is of it, beside its bits."""
     monkeypatch.setattr(choice, "ours", lambda *_: True)
-    net = thin_vgg(width=8, pooling="avg")
-    (section, _) = sections(net, ("relu2_1", "relu3_1"), 64)
-    x = torch.rand(1, 3, 64, 64)
+    monkeypatch.setattr(tiles, "LASTING", 4)
+    net = thin_vgg(width=8, pooling="avg", dtype=torch.float32)
+    (section, _) = sections(net, ("relu1_1", "relu2_1", "relu3_1"), 64)
+    assert section.divided() == (["relu1_1"], ["relu2_1", "pool2"])
+    walker = Walker(net, 10**9)
     with torch.no_grad():
-        tile = Tile.run(section, x, (Span(0, 64, 0, 64), Span(0, 64, 0, 64)), pause=True)
-    way = tile.go_on(Walker(net, IN_MEMORY))
-    channels = net.table["conv2_2"].channels
-    assert channels % 8 == 0
-    assert way.nbytes == 32 * 32 * channels / 8  # relu2_2; the mean needs nothing
+        x = torch.rand(1, 3, 64, 64)
+        tile = Tile.run(section, x, (Span(0, 64, 0, 64), Span(0, 64, 0, 64)), walker)
+    way = tile.way
+    assert isinstance(way, WayBack)
+    sizes = [math.prod(place.shape) * place.dtype.itemsize for place in way.kept]
+    wide, narrow = (net.table[n].channels for n in ("conv1_2", "conv2_2"))
+    assert wide % 8 == narrow % 8 == 0
+    # conv1_2, conv2_1 and conv2_2; means need nothing
+    assert sizes == [64 * 64 * wide / 8, 32 * 32 * narrow / 8, 32 * 32 * narrow / 8]
+    bits, starts, values = way.values["relu2_1"].places
+    assert bits.shape == (32, 32 * narrow / 8)
+    assert starts.shape == (32,)
+    assert values.shape == (int((tile.parts["relu2_1"] != 0).sum()),)
+    assert torch.equal(way.value("relu2_1"), tile.parts["relu2_1"])
 
 
 def test_a_shelf_keeps_copies_beside_each_other() -> None:
-    shelf = Shelf(IN_MEMORY)
+    shelf = Shelf()
     first, second = torch.arange(7, dtype=torch.uint8), torch.randn(3, 5)
     large, turned = torch.zeros(BOARD + 1, dtype=torch.uint8), torch.randn(4, 6).T
-    tensors = [first, second, large, turned]
+    gaps, none = torch.randn(1, 6, 5, 4).mT[:, 1:4, :, 1:], torch.zeros(0, 3)
+    tensors = [first, second, large, turned, gaps, none, torch.tensor(True)]
     kept = [shelf.put(t) for t in tensors]
-    assert kept[1] == Place(0, 64, (3, 5), torch.float32)
+    assert kept[1] == Place(0, 64, (3, 5), (5, 1), torch.float32)
     for tensor, place in zip(tensors, kept, strict=True):
         assert torch.equal(shelf.get(place), tensor)
     first += 1
     assert shelf.get(kept[0])[0] == 0
+    assert shelf.get(kept[3]).stride() == turned.stride()
 
 
-def test_a_section_pauses_at_the_last_layer_that_is_read() -> None:
+def test_a_section_pauses_at_the_last_layer_that_is_run_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     net = NETS["avg"]
     names = ("relu1_1", "relu2_1", "conv3_1", "conv4_2", "relu4_2", "relu5_1")
+    assert [s.pause for s in sections(net, names, 64)] == [None] * 4
+    monkeypatch.setattr(tiles, "LASTING", 0)
     first, second, third, last = sections(net, names, 64)
-    assert (first.pause, third.pause, last.pause) == ("relu2_1", "relu4_2", None)
+    assert (first.pause, third.pause, last.pause) == ("relu2_1", "relu4_2", "relu5_1")
     assert second.pause is None  # the ReLU behind conv3_1 would overwrite it
+    assert first.divided() == (["relu1_1", "relu2_1"], ["pool2"])
+    assert second.divided() == ([], ["conv3_1", "pool3"])
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "googlenet"])
+@pytest.mark.parametrize("room", [0, 10**9])
+@pytest.mark.parametrize("lasting", LASTINGS)
+def test_layers_within_blocks_get_their_gradients(
+    arch: str, room: int, lasting: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiles, "LASTING", lasting)
+    architecture = ARCHITECTURES.get(arch)
+    net = architecture.build(
+        arch, architecture.random(0, thin=8, head=False), pooling="max", padding="zeros",
+        preprocessing=PREPROCESSING.get("imagenet"),
+    ).double()  # fmt: skip
+    layers = tuple(n for n, t in net.table.items() if t.reach is not None and t.stride <= 8)
+    assert any(net.table[n].inner for n in layers)
+    objective = in_style(net, layers, 32)
+    objective.passes = replace(objective.passes, room=room)
+    photo = picture(100, 90, 3)
+    whole = slope_of(Objective(net, objective.goals), photo)[1]
+    found = slope_of(objective, photo)[1]
+    torch.testing.assert_close(found / whole.abs().max(), whole / whole.abs().max())
+
+
+def test_layers_by_several_names() -> None:
+    net, photo = NETS["avg"], picture(100, 90, 3)
+    objective = in_style(net, ("block1_conv1", "relu1_1", "pool2", "block2_pool", "relu3_1"), 32)
+    whole = slope_of(Objective(net, objective.goals), photo)[1]
+    found = slope_of(objective, photo)[1]
+    torch.testing.assert_close(found / whole.abs().max(), whole / whole.abs().max())
 
 
 def test_sections_lie_between_the_cuts() -> None:
@@ -387,9 +473,9 @@ def test_nothing_of_a_way_back_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[weakref.ref[object]] = []
     init = Shelf.__init__
 
-    def noted(self: Shelf, store: Store) -> None:
+    def noted(self: Shelf) -> None:
         made.append(weakref.ref(self))
-        init(self, store)
+        init(self)
 
     monkeypatch.setattr(Shelf, "__init__", noted)
     objective = in_style(NETS["avg"], ("relu1_1", "relu2_1", "relu3_1"), 32)

@@ -81,3 +81,30 @@ def test_mean_pool(size):
     (mine,) = torch.autograd.grad(got, x, slope)
     (theirs,) = torch.autograd.grad(want, x, slope.double())
     torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.skipif(native.library() is None, reason="there is no compiler here")
+@pytest.mark.parametrize("shape", [(1, 16, 5, 7), (1, 5, 4, 3), (1, 512, 2, 9), (1, 3, 1, 1)])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_maps_without_their_zeros(shape, share):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(shape, generator=generator) * (torch.rand(shape, generator=generator) < share)
+    x = x.contiguous(memory_format=torch.channels_last)
+    wide = F.pad(x, (2, 1, 1, 3), value=7.0).contiguous(memory_format=torch.channels_last)
+    inside = wide[:, :, 1 : 1 + shape[2], 2 : 2 + shape[3]]
+    for each in (x, inside):
+        packed = native.sparse(each)
+        assert packed.values.numel() == int((x != 0).sum())
+        assert packed.bits.shape == (shape[2], -(-shape[1] * shape[3] // 8))
+        back = native.dense(packed, shape)
+        assert torch.equal(back, x)
+        assert back.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_what_is_not_left_without_zeros():
+    """Other layouts, dtypes and batches are kept as they are."""
+    assert native.sparse(torch.zeros(1, 8, 4, 4)) is None
+    last = torch.channels_last
+    assert native.sparse(torch.zeros(2, 8, 4, 4).contiguous(memory_format=last)) is None
+    assert native.sparse(torch.zeros(1, 8, 4, 4).double().contiguous(memory_format=last)) is None
+    assert native.sparse(torch.zeros(1, 8, 0, 4).contiguous(memory_format=last)) is None

@@ -39,6 +39,8 @@ TILED_KEPT = 2.0
 COPIES, WHOLE_COPIES = 1.0, 4.0
 #: Bytes that the curvature pairs of L-BFGS may take, and how many there are at least.
 PAIRS, FEWEST = 16e9, 5
+#: Bytes that are kept of a layer behind a ReLU, whose zeros are left out, over those that it has.
+SPARSE = 0.3
 #: Share of the free memory that a run may take.
 SHARE = 0.9
 #: Edge of the picture on which activations are measured, px.
@@ -192,8 +194,8 @@ def estimate_tiled(
 ) -> Need:
     """What a run on a picture of ``size`` (height, width) takes in tiles of ``tile`` px.
 
-    Activations of one tile of the section that holds most; in files the optimiser's state, the
-    maps at the cuts with their gradients, the ways back of the tiles, and the layers that are
+    Activations of one tile of the section that holds most, and the ways back of all tiles; in
+    files the optimiser's state, the maps at the cuts with their gradients, and the layers that are
     wanted whole.
 
     Args:
@@ -211,22 +213,26 @@ def estimate_tiled(
     cuts = sum(_bytes_of(backbone, [s.cut]) for s in parts if s.cut is not None)
     whole_bytes = _bytes_of(backbone, whole)
     filed = 2 * cuts + _bytes_of(backbone, maps) + 3 * whole_bytes + optimiser_bytes(optimiser)
-    filed += min(ROOM / pixels, sum(map(_way_bytes, parts)))
     held = pictures * PLANE + WHOLE_COPIES * whole_bytes
     if optimiser.name != "lbfgs":  # torch's own keep their state in memory, and make copies
         held += optimiser_bytes(optimiser)
     # What is too small for a file stays in memory.
     small = min(filed * pixels, 3.0 * LARGE)
     kept = TILED_KEPT if tile >= KEEPING and keeps() else 1.0
-    return Need(TILED_BASE + kept * (working + small) + held * pixels, filed * pixels)
+    on_cpu = next(backbone.parameters()).device.type == "cpu"
+    ways = min(ROOM, sum(map(_way_bytes, parts)) * pixels) if on_cpu else 0.0
+    return Need(TILED_BASE + kept * (working + small) + ways + held * pixels, filed * pixels)
 
 
 def _way_bytes(section: Tiling) -> float:
     """Bytes per pixel of the picture of the ways back from the cut to where ``section`` pauses."""
-    if section.pause is None:
+    backbone, (_, names) = section.backbone, section.divided()
+    if not names:
         return 0.0
-    held, _ = _held_behind(section.backbone, section.pause, [section.cut or ""])
-    return held - _bytes_of(section.backbone, [section.cut])
+    behind = section.pause and backbone.resolve(section.pause)
+    held, _ = _held_behind(backbone, behind or section.after, names)
+    read = _bytes_of(backbone, [n for n in names if n in section.layers and section.lasting(n)])
+    return held - _bytes_of(backbone, names) + SPARSE * read
 
 
 def _tile_bytes(section: Tiling, size: tuple[int, int]) -> float:

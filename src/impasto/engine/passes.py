@@ -2,10 +2,10 @@
 
 The first pass runs the sections one after the other, each over the map at the cut before it. A
 tile adds to the sums that losses want, and puts its part into the map at the next cut and into
-the layers that are wanted whole. The second pass goes backwards: it runs each tile again and
-pushes the gradients of its sums and maps back to what it saw. What lies between the last layer
-that a loss reads and the cut it need not run again: of that the first pass keeps the way back, as
-far as there is room for it. Nothing is approximated.
+the layers that are wanted whole. The second pass goes backwards and pushes the gradients of the
+sums and maps of each tile back to what it saw. It need not run the tile again where the first pass
+kept the way back and what the losses read, as far as there is room for them. Nothing is
+approximated.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from impasto.engine.objective import IMAGE
 from impasto.engine.store import IN_MEMORY, Store
 from impasto.engine.summed import Part
 from impasto.engine.tiles import Span, Tiling
-from impasto.engine.way_back import Walker, WayBack
+from impasto.engine.way_back import Detour, Route, Walker, WayBack
 from impasto.losses import Target
 
-#: Bytes that the ways back of an evaluation may take, in the store.
-ROOM = 2**33
+#: Bytes that the ways back of an evaluation may take, with what losses read there.
+ROOM = 2**30
 
 Place = tuple[Span, Span]
 
@@ -39,78 +39,96 @@ class Tile:
         section: Which it is a tile of.
         place: Where it lies.
         seen: What it saw.
-        taps: All that it has of each layer, the cut among them.
+        shapes: Of all that it has of each layer, the cut among them.
+        parts: Its own positions of each, without gradient.
+        way: The way back, if gradients are wanted.
     """
 
     section: Tiling
     place: Place
     seen: Tensor
-    taps: dict[str, Tensor]
+    shapes: dict[str, torch.Size]
+    parts: dict[str, Tensor]
+    way: Route | WayBack | Detour | None = None
 
     @classmethod
-    def run(cls, section: Tiling, x: Tensor, place: Place, *, pause: bool = False) -> Tile:
+    def run(cls, section: Tiling, x: Tensor, place: Place, walker: Walker | None = None) -> Tile:
         """Run the tile at ``place`` of the map ``x``; tracked where gradients are enabled.
 
         Args:
             section: Of the network.
             x: The map that it reads.
             place: Of the tile.
-            pause: Go no further than the section can pause.
+            walker: Keeps the way back from where the section pauses.
         """
-        seen = x[..., place[0].seen, place[1].seen].detach()
-        seen.requires_grad_(torch.is_grad_enabled())
-        names = [n for n in section.ends if not (pause and n == section.cut)]
-        return cls(section, place, seen, section.taps(seen, names))
+        seen, pause = _seen(x, place), section.pause
+        way: Route | WayBack | None = None
+        front, rest = section.divided() if walker is not None else (section.ends, [])
+        taps = section.taps(seen, front) if front else {}
+        if walker is not None and rest:
+            begin = seen if pause is None else taps[pause]
+            key = pause or section.after, *begin.shape
+            made, way = walker.through(lambda x: section.taps(x, rest, pause), begin, key)
+            taps |= made
+        elif seen.requires_grad and taps:
+            way = Route.of(seen, taps)
+        tile = cls(section, place, seen, {}, {}, way)
+        tile._have(taps)
+        if walker is not None and isinstance(way, WayBack):
+            for name in rest:
+                if name in section.layers and section.lasting(name):
+                    walker.keep(way, name, tile.parts[name])
+        return tile
 
-    def go_on(self, walker: Walker) -> WayBack:
-        """Run the rest of a tile that pauses, down to the cut.
+    @classmethod
+    def again(cls, section: Tiling, x: Tensor, place: Place, way: WayBack) -> Tile:
+        """As :meth:`run`, tracked, where the way back was kept: only the rest is run."""
+        seen, pause = _seen(x, place), section.pause
+        front, rest = section.divided()
+        taps = section.taps(seen, front) if front else {}
+        begin = seen if pause is None else taps[pause]
+        whole = way if pause is None else Detour(Route.of(seen, taps), pause, way)
+        tile = cls(section, place, seen, dict(way.shapes), {}, whole)
+        tile._have(taps)
+        lost = [n for n in rest if n in section.layers and n not in way.values]
+        if lost:
+            with torch.no_grad():
+                tile._have(section.taps(begin, lost, pause))
+        tile.parts |= {name: way.value(name) for name in way.values}
+        return tile
 
-        Args:
-            walker: The same for all tiles of an evaluation.
-        """
-        section, cut = self.section, self.section.cut
-        assert cut is not None
-        assert section.pause is not None
-        last = self.taps[section.pause]
-
-        def rest(x: Tensor) -> Tensor:
-            return section.taps(x, [cut], section.pause)[cut]
-
-        self.taps[cut], way = walker.through(rest, last, (cut, *last.shape))
-        return way
-
-    def rejoin(self, way: WayBack) -> None:
-        """Take up the way back where it ended: at the cut, as if the rest had been run again."""
-        section = self.section
-        assert section.cut is not None
-        assert section.pause is not None
-        self.taps[section.cut] = way.end(self.taps[section.pause])
+    def _have(self, taps: Mapping[str, Tensor]) -> None:
+        """Take the tile's part of layers."""
+        for name, tap in taps.items():
+            self.shapes[name] = tap.shape
+            self.parts[name] = tap.detach()[(..., *self.where(name))]
 
     def sums(self, part: Part) -> Target:
         """The tile's share in the sums of ``part``."""
         if part.layer == IMAGE:
             return self._of_picture(part)
-        return part.sums(self.own(part.layer), *self.overall(part.layer))
+        return part.sums(self.parts[part.layer], *self.overall(part.layer))
 
     def of_picture(
         self, part: Part, slopes: Sequence[Tensor | None]
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """The sums of a ``part`` on the picture, each with its gradient."""
-        for total, slope in zip(self._of_picture(part), slopes, strict=True):
+        with torch.enable_grad():
+            sums = self._of_picture(part)
+        for total, slope in zip(sums, slopes, strict=True):
             if slope is not None and total.requires_grad:
                 yield total, slope
 
     def where(self, layer: str) -> tuple[slice, slice]:
         """The tile's own positions among all that it has of ``layer``."""
         if layer != IMAGE:
-            return self.section.own(layer, self.taps[layer].shape, *self.place)
+            return self.section.own(layer, self.shapes[layer], *self.place)
         down, across = (_shifted(slice(s.start, s.stop), s) for s in self.place)
         return down, across
 
-    def own(self, layer: str) -> Tensor:
+    def of(self, layer: str) -> Tensor:
         """The tile's own positions of ``layer``, (B, C, h, w)."""
-        values = self.seen if layer == IMAGE else self.taps[layer]
-        return values[(..., *self.where(layer))]
+        return self.seen[(..., *self.where(IMAGE))] if layer == IMAGE else self.parts[layer]
 
     def overall(self, layer: str) -> tuple[slice, slice]:
         """Where the tile's own positions lie in the whole layer."""
@@ -145,6 +163,12 @@ def _stretches(span: Span, halo: int) -> list[tuple[slice, bool]]:
     return [(slice(span.start, end), False), (slice(span.stop, end), True)]
 
 
+def _seen(x: Tensor, place: Place) -> Tensor:
+    """What the tile at ``place`` sees of ``x``."""
+    part = x[..., place[0].seen, place[1].seen].detach()
+    return part.requires_grad_(torch.is_grad_enabled())
+
+
 def _shifted(part: slice, span: Span) -> slice:
     return slice(part.start - span.first, part.stop - span.first)
 
@@ -156,7 +180,7 @@ class Level:
     Attributes:
         section: Which.
         x: The map that it reads.
-        ways: Of some tiles, the way back from the cut.
+        ways: Back from tiles, as far as they are kept.
     """
 
     section: Tiling
@@ -199,22 +223,20 @@ def sweep(
         image: (B, 3, H, W).
         store: Where the maps at the cuts are.
         visit: Called with each tile.
-        room: Bytes that the ways back of tiles may take.
+        room: Bytes that the ways back of tiles may take; none are kept without any.
     """
     levels: list[Level] = []
-    walker = Walker(sections[0].backbone, store)
+    walker = Walker(sections[0].backbone, room) if room else None
     x = image.detach()
     for section in sections:
         level, canvas = Level(section, x), Canvas(store)
         for place in level.places():
-            pause = bool(room and section.pause)
-            tile = Tile.run(section, x, place, pause=pause)
-            if pause and (way := tile.go_on(walker)).nbytes <= room:
-                level.ways[place] = way
-                room -= way.nbytes
+            tile = Tile.run(section, x, place, walker)
+            if isinstance(tile.way, WayBack):
+                level.ways[place] = tile.way
             visit(tile)
             if section.cut is not None:
-                canvas.put(section.cut, tile.own(section.cut), *tile.overall(section.cut))
+                canvas.put(section.cut, tile.parts[section.cut], *tile.overall(section.cut))
             store.release()
         levels.append(level)
         if section.cut is not None:
@@ -231,7 +253,7 @@ class Passes:
         parts: The losses whose sums are wanted.
         maps: The layers that are wanted whole.
         store: Where large maps are.
-        room: Bytes that the ways back of tiles may take.
+        room: Bytes that the ways back of tiles may take, on the CPU.
     """
 
     sections: tuple[Tiling, ...]
@@ -275,7 +297,7 @@ class _Sums:
             )
         for name in self.passes.maps:
             if name in tile.section.layers:
-                self.canvas.put(name, tile.own(name), *tile.overall(name))
+                self.canvas.put(name, tile.parts[name], *tile.overall(name))
 
 
 class _TwoPasses(torch.autograd.Function):
@@ -284,7 +306,8 @@ class _TwoPasses(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, passes: Passes, counts: list[int]) -> tuple[Tensor, ...]:
         first = _Sums(passes)
-        room = passes.room if ctx.needs_input_grad[0] else 0
+        # The memory of a device is dear: there tiles are run again.
+        room = passes.room if ctx.needs_input_grad[0] and image.device.type == "cpu" else 0
         ctx.levels = sweep(passes.sections, image, passes.store, first, room)
         ctx.save_for_backward(image)
         ctx.set_materialize_grads(False)
@@ -334,51 +357,52 @@ class _SecondPass:
         for place in level.places():
             way = level.ways.pop(place, None)
             with torch.enable_grad():
-                tile = Tile.run(section, x, place, pause=way is not None)
-                if way is not None:
-                    tile.rejoin(way)
-            slope = self._of_seen(tile, below)
-            if slope is not None:
+                tile = (
+                    Tile.run(section, x, place)
+                    if way is None
+                    else Tile.again(section, x, place, way)
+                )
+            for slope in self._of_seen(tile, below):
                 result[..., place[0].seen, place[1].seen] += slope
             store.release()
         return result
 
-    def _of_seen(self, tile: Tile, below: Tensor | None) -> Tensor | None:
-        """The gradient of what a tile saw.
+    def _of_seen(self, tile: Tile, below: Tensor | None) -> Iterator[Tensor]:
+        """The gradients of what a tile saw, to be summed."""
+        if tile.way is not None:
+            yield self._of_layers(tile, tile.way, below)
+        ends = [
+            end
+            for i, part in self.passes.at(tile.section)
+            if part.layer == IMAGE
+            for end in tile.of_picture(part, self.of_sums[i])
+        ]
+        if ends:
+            yield torch.autograd.grad([a for a, _ in ends], tile.seen, [b for _, b in ends])[0]
+
+    def _of_layers(self, tile: Tile, way: Route | WayBack | Detour, below: Tensor | None) -> Tensor:
+        """What the gradients of its layers come to.
 
         From layer to layer, so that each adds its own to what has come from below in place:
         autograd would make another map of both, and one more for what lies around the tile.
         """
         section = tile.section
-        ends: list[tuple[Tensor, Tensor]] = []
+        slopes: dict[str, Tensor] = {}
         for layer in reversed(section.ends):
-            tap = tile.taps[layer]
-            slope = _through(ends, tap) if section.straight(layer) else None
-            if slope is None:
-                slope = torch.zeros_like(tap, memory_format=torch.channels_last)
+            if slopes and section.straight(layer):
+                slopes = {layer: way.back(slopes, layer)}
             else:
-                ends = []
-            ends.append((tap, slope))
-            self._add(tile, layer, slope[(..., *tile.where(layer))], below)
-        for i, part in self.passes.at(section):
-            if part.layer == IMAGE:
-                with torch.enable_grad():
-                    ends += tile.of_picture(part, self.of_sums[i])
-        return _through(ends, tile.seen)
+                empty = tile.seen.new_empty(tile.shapes[layer])
+                slopes[layer] = torch.zeros_like(empty, memory_format=torch.channels_last)
+            self._add(tile, layer, slopes[layer][(..., *tile.where(layer))], below)
+        return way.back(slopes)
 
     def _add(self, tile: Tile, layer: str, slope: Tensor, below: Tensor | None) -> None:
         """Add what a layer's own losses say to ``slope``, the gradient of the tile's own part."""
         place = tile.overall(layer)
         for i, part in self.passes.at(tile.section):
             if part.layer == layer:
-                part.add_pull(slope, tile.own(layer).detach(), self.of_sums[i], *place)
+                part.add_pull(slope, tile.parts[layer], self.of_sums[i], *place)
         for whole in (self.of_maps.get(layer), below if layer == tile.section.cut else None):
             if whole is not None:
                 slope += whole[(..., *place)]
-
-
-def _through(ends: Sequence[tuple[Tensor, Tensor]], x: Tensor) -> Tensor | None:
-    """The gradient of ``x`` from those at the ``ends``; the way between is forgotten."""
-    if not ends:
-        return None
-    return torch.autograd.grad([end for end, _ in ends], x, [slope for _, slope in ends])[0]

@@ -107,7 +107,7 @@ class TiledEyes:
 
         def visit(tile: Tile) -> None:
             for name in tile.section.layers:
-                canvas.put(name, tile.own(name), *tile.overall(name))
+                canvas.put(name, tile.parts[name], *tile.overall(name))
 
         sweep(sections(self.backbone, names, self.tiles.size), x, self.tiles.store, visit)
         return {name: canvas.maps[name] for name in names}
@@ -140,7 +140,7 @@ class _Gathering:
 
     def __call__(self, tile: Tile) -> None:
         for layer in tile.section.layers:
-            own, place = tile.own(layer), tile.overall(layer)
+            own, place = tile.of(layer), tile.overall(layer)
             weight = self.weights.get(layer)
             here = None if weight is None else weight[(..., *place)]
             if self.loss.aligned:

@@ -25,6 +25,9 @@ OVER = 1.1
 #: Edge of tiles from which on freed memory is kept, px: what smaller ones need stays in blocks
 #: that the C library keeps anyway; for these it takes fresh pages each time, half as long again.
 KEEPING = 512
+#: Values per pixel of the picture up to which a layer is kept for the way back. Finer ones take
+#: more, and cost less to compute again.
+LASTING = 8
 
 
 @dataclass(frozen=True)
@@ -99,21 +102,27 @@ class Tiling:
         place = {name: i for i, name in enumerate(self.backbone.table)}
         return sorted(names, key=lambda n: place[self.backbone.resolve(n)])
 
-    @property
-    def pause(self) -> str | None:
-        """Its deepest layer, if a walk can go on from there to the cut.
-
-        What lies behind it no loss reads, and its way back can be kept for little.
-        """
-        last = next((n for n in reversed(self.ends) if n in self.layers), None)
-        layer = None if last is None else self.backbone.resolve(last)
-        if layer is None or self.cut in (None, layer) or not self.backbone.restarts(layer):
-            return None
-        return last
-
     def straight(self, layer: str) -> bool:
         """Whether all that lies behind ``layer`` depends on the picture through it alone."""
         return not self.backbone.table[self.backbone.resolve(layer)].inner
+
+    def lasting(self, layer: str) -> bool:
+        """Whether ``layer`` is kept for the way back, not computed again: :data:`LASTING`."""
+        tap = self.backbone.table[self.backbone.resolve(layer)]
+        return tap.channels <= LASTING * tap.stride**2
+
+    @property
+    def pause(self) -> str | None:
+        """The last layer to compute again on the way back, if a walk can go on from there."""
+        again = [n for n in self.ends if n in self.layers and not self.lasting(n)]
+        restarts = again and self.backbone.restarts(self.backbone.resolve(again[-1]))
+        return again[-1] if restarts else None
+
+    def divided(self) -> tuple[list[str], list[str]]:
+        """The layers down to :attr:`pause`, and those behind it."""
+        names = self.ends
+        front = 0 if self.pause is None else names.index(self.pause) + 1
+        return names[:front], names[front:]
 
     @property
     def scale(self) -> int:

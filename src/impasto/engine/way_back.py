@@ -1,24 +1,25 @@
 """The way back through a stretch of a network, without the activations of the way there.
 
 The gradient of a frozen convolution needs its filters alone, that of a ReLU a bit for each value,
-that of a mean nothing: as long as no loss reads what lies between, a stretch that was gone through
-once can be gone back through without being computed again, for a thirtieth of what its activations
-take.
+that of a mean nothing: a stretch that was gone through once can be gone back through without being
+computed again, for a thirtieth of what its activations take. What losses read can be kept besides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+import math
+import mmap
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.autograd.graph import GradientEdge, get_gradient_edge, saved_tensors_hooks
 
-from impasto.engine.store import Store
+from impasto.native import Sparse, dense, sparse
 
 #: Bytes that a :class:`Shelf` takes at a time.
 BOARD = 2**25
@@ -26,11 +27,12 @@ BOARD = 2**25
 
 @dataclass(frozen=True)
 class Place:
-    """Where a tensor lies on a :class:`Shelf`: the board, the first byte, shape and dtype."""
+    """Where a tensor lies on a :class:`Shelf`: the board, the first byte, layout and dtype."""
 
     board: int
     start: int
     shape: tuple[int, ...]
+    stride: tuple[int, ...]
     dtype: torch.dtype
 
 
@@ -38,54 +40,66 @@ class Shelf:
     """Room for many small tensors that stay, apart from large ones that come and go.
 
     Between those, each would keep a gap from growing together with the next when it is free. So
-    they are no tensors while they are here.
-
-    Args:
-        store: Where the room is.
+    they are no tensors while they are here, and in memory that is not the C library's.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self) -> None:
         self._boards: list[Tensor] = []
         self._used = BOARD
 
-    def put(self, tensor: Tensor) -> Place | Tensor:
-        """Copy a dense tensor; any other one is kept as it is, detached."""
-        if not tensor.is_contiguous():
-            return tensor.detach()
+    def put(self, tensor: Tensor) -> Place:
+        """Copy a tensor; gaps between its values are left out."""
         start = -(-self._used // 64) * 64
         if not self._boards or start + tensor.nbytes > self._boards[-1].nbytes:
-            like, start = tensor.new_empty(0, dtype=torch.uint8), 0
-            self._boards.append(self.store.empty((max(BOARD, tensor.nbytes),), like))
+            memory, start = mmap.mmap(-1, max(BOARD, tensor.nbytes)), 0
+            self._boards.append(torch.from_numpy(np.frombuffer(memory, np.uint8)))
         self._used = start + tensor.nbytes
-        place = Place(len(self._boards) - 1, start, tuple(tensor.shape), tensor.dtype)
+        dense = torch.empty_like(tensor, device="meta").stride()
+        place = Place(len(self._boards) - 1, start, tuple(tensor.shape), dense, tensor.dtype)
         self.get(place).copy_(tensor.detach())
         return place
 
-    def get(self, place: Place | Tensor) -> Tensor:
-        """What was put there, or what was kept."""
-        if isinstance(place, Tensor):
-            return place
-        count = place.dtype.itemsize
-        for edge in place.shape:
-            count *= edge
+    def get(self, place: Place) -> Tensor:
+        """What was put there."""
+        count = place.dtype.itemsize * math.prod(place.shape)
         row = self._boards[place.board][place.start : place.start + count]
-        return row.view(place.dtype).view(place.shape)
+        return row.view(place.dtype).as_strided(place.shape, place.stride)
 
 
 @dataclass(frozen=True, eq=False)
 class Route:
-    """The graph of a stretch, for all that go through it in the same shapes.
+    """The graph of a stretch of a network.
 
     Attributes:
         begin: Where.
-        end: Where.
-        loaded: What autograd keeps for the one that goes back now.
+        ends: The layers that it leads to.
+        loaded: What autograd keeps for the one that goes back now, where many go through the
+            stretch in the same shapes; None for a graph that is gone through once.
     """
 
     begin: GradientEdge
-    end: GradientEdge
-    loaded: list[Tensor]
+    ends: Mapping[str, GradientEdge]
+    loaded: list[Tensor] | None = None
+
+    @classmethod
+    def of(cls, x: Tensor, ends: Mapping[str, Tensor], loaded: list[Tensor] | None = None) -> Route:
+        """From ``x`` to layers that were computed from it."""
+        return cls(get_gradient_edge(x), {n: get_gradient_edge(t) for n, t in ends.items()}, loaded)
+
+    def back(self, slopes: Mapping[str, Tensor], to: str | None = None) -> Tensor:
+        """The gradient of the layer ``to``, or at the beginning, given that of layers behind it."""
+        begin = self.begin if to is None else self.ends[to]
+        ends = [self.ends[name] for name in slopes]
+        once = self.loaded is None
+        return torch.autograd.grad(ends, [begin], list(slopes.values()), retain_graph=not once)[0]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A part of a layer: its shape, and where it is, or where the parts of its sparse form are."""
+
+    shape: torch.Size
+    places: tuple[Place, ...]
 
 
 @dataclass(frozen=True)
@@ -96,49 +110,70 @@ class WayBack:
         route: Its graph.
         shelf: Where what it needs is kept.
         kept: What that is.
-        shape: Of what it led to.
+        shapes: Of the layers that it leads to.
+        values: A part of some of these.
     """
 
     route: Route
     shelf: Shelf
-    kept: list[Place | Tensor]
-    shape: torch.Size
+    kept: list[Place]
+    shapes: dict[str, torch.Size]
+    values: dict[str, Kept] = field(default_factory=dict)
 
-    @property
-    def nbytes(self) -> int:
-        """How much it keeps."""
-        return sum(self.shelf.get(place).nbytes for place in self.kept)
-
-    def end(self, x: Tensor) -> Tensor:
-        """What it led to, as a function of ``x``, where it began: zeros, but with the gradient."""
-        out: Tensor = _End.apply(x, self)  # type: ignore[no-untyped-call]
-        return out
-
-    def back(self, slope: Tensor) -> Tensor:
-        """The gradient at the beginning, given that at the end."""
+    def back(self, slopes: Mapping[str, Tensor], to: str | None = None) -> Tensor:
+        """See :meth:`Route.back`."""
         route = self.route
+        assert route.loaded is not None
         route.loaded[:] = [self.shelf.get(place) for place in self.kept]
-        found = torch.autograd.grad([route.end], [route.begin], [slope], retain_graph=True)[0]
+        found = route.back(slopes, to)
         route.loaded.clear()
         return found
 
+    def value(self, layer: str) -> Tensor:
+        """What was kept of ``layer``."""
+        kept = self.values[layer]
+        parts = [self.shelf.get(place) for place in kept.places]
+        return dense(Sparse(*parts), kept.shape) if len(parts) > 1 else parts[0]
+
+
+@dataclass(frozen=True)
+class Detour:
+    """A way that was gone once up to a layer, and from there kept.
+
+    Attributes:
+        front: The first part.
+        layer: Where it ends.
+        rest: The second.
+    """
+
+    front: Route
+    layer: str
+    rest: WayBack
+
+    def back(self, slopes: Mapping[str, Tensor], to: str | None = None) -> Tensor:
+        """See :meth:`Route.back`; a stop must be made at :attr:`layer`."""
+        if not slopes.keys() <= self.rest.route.ends.keys():
+            return self.front.back(slopes, to)
+        return self.rest.back(slopes, None if to == self.layer else to)
+
 
 class Walker:
-    """Goes through stretches of a network.
+    """Goes through stretches of a network, and keeps the ways back while there is room.
 
     Args:
         network: Whose parameters are there anyway.
-        store: Where what is kept goes.
+        room: Bytes that they may take.
     """
 
-    def __init__(self, network: nn.Module, store: Store) -> None:
-        self._shelf = Shelf(store)
+    def __init__(self, network: nn.Module, room: int) -> None:
+        self._shelf = Shelf()
         self._weights = _addresses(network)
-        self._routes: dict[Hashable, Route] = {}
+        self._routes: dict[Hashable, tuple[Route, int]] = {}
+        self._room = room
 
     def through(
-        self, stretch: Callable[[Tensor], Tensor], x: Tensor, key: Hashable
-    ) -> tuple[Tensor, WayBack]:
+        self, stretch: Callable[[Tensor], dict[str, Tensor]], x: Tensor, key: Hashable
+    ) -> tuple[dict[str, Tensor], WayBack | None]:
         """Go through a stretch.
 
         Args:
@@ -147,9 +182,12 @@ class Walker:
             key: Equal for those whose graphs are.
 
         Returns:
-            What it gives, without gradient, and the way back.
+            What it gives, without gradient, and the way back, if there was room.
         """
-        kept: list[Place | Tensor] = []
+        known = self._routes.get(key)
+        if self._room < (1 if known is None else known[1]):
+            return stretch(x), None
+        kept: list[Place] = []
         loaded: list[Tensor] = []
         # The graph holds the hooks: what they know must not hold the graph.
         shelf, weights = self._shelf, self._weights
@@ -166,10 +204,22 @@ class Walker:
         with torch.enable_grad(), saved_tensors_hooks(put, get):
             begun = _Begin.apply(x.new_zeros((), requires_grad=True), x)  # type: ignore[no-untyped-call]
             made = stretch(begun)
-            if key not in self._routes:
-                edges = get_gradient_edge(begun), get_gradient_edge(made)
-                self._routes[key] = Route(*edges, loaded)
-        return made.detach(), WayBack(self._routes[key], self._shelf, kept, made.shape)
+        if known is None:
+            nbytes = sum(shelf.get(place).nbytes for place in kept)
+            known = self._routes[key] = Route.of(begun, made, loaded), nbytes
+        self._room -= known[1]
+        shapes = {name: tensor.shape for name, tensor in made.items()}
+        made = {name: tensor.detach() for name, tensor in made.items()}
+        return made, WayBack(known[0], shelf, kept, shapes)
+
+    def keep(self, way: WayBack, layer: str, values: Tensor) -> None:
+        """Keep ``values`` (B, C, H, W) of a layer with the way back, if there is room."""
+        packed = sparse(values)
+        parts = (values,) if packed is None else (packed.bits, packed.starts, packed.values)
+        nbytes = sum(part.nbytes for part in parts)
+        if nbytes <= self._room:
+            self._room -= nbytes
+            way.values[layer] = Kept(values.shape, tuple(self._shelf.put(p) for p in parts))
 
 
 @contextmanager
@@ -207,17 +257,3 @@ class _Begin(torch.autograd.Function):
     @staticmethod
     def backward(_ctx: Any, *_slopes: Tensor) -> tuple[None, None]:
         return None, None
-
-
-class _End(torch.autograd.Function):
-    """The end of a way back, without its values."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, way: WayBack) -> Tensor:
-        ctx.way = way
-        return x.new_zeros(()).expand(way.shape)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:
-        return ctx.way.back(slope), None

@@ -9,14 +9,18 @@ from impasto.native.build import SWITCH, describe, library
 from impasto.native.convolution import Filters, convolve
 from impasto.native.grams import add_gram_pull, gram
 from impasto.native.pooling import mean_pool
+from impasto.native.sparse import Sparse, dense, sparse
 
 __all__ = [
     "SWITCH",
     "Filters",
+    "Sparse",
     "add_gram_pull",
     "convolve",
+    "dense",
     "describe",
     "gram",
     "library",
     "mean_pool",
+    "sparse",
 ]

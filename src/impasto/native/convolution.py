@@ -92,6 +92,11 @@ class Filters:
         return self.weight.shape[1] <= _THIN
 
     @property
+    def silences(self) -> bool:
+        """Whether any output channel can be silent."""
+        return self.silent_outputs is not None and bool(self.silent_outputs.any())
+
+    @property
     def room(self) -> int:
         """Bytes that they take when ready for both directions; 0 where torch's are used."""
         if not suits(self.weight) or library() is None:
@@ -223,9 +228,11 @@ class _Convolution(torch.autograd.Function):
             signs = torch.empty(
                 x.shape[0], rows, columns, -(-packed.outputs // 8), dtype=torch.uint8
             )
-            ctx.save_for_backward(signs)
+            # Kept with the signs, not in the graph: the next tile's may be another.
+            known = (torch.tensor(quiet),) if filters.silences else ()
+            ctx.save_for_backward(signs, *known)
         y = run(lib, x, packed, pad, bias=filters.bias, relu=relu, signs=signs)
-        ctx.filters, ctx.pad, ctx.quiet, ctx.lib = filters, pad, quiet and relu, lib
+        ctx.filters, ctx.pad, ctx.lib = filters, pad, lib
         return y
 
     @staticmethod
@@ -235,7 +242,8 @@ class _Convolution(torch.autograd.Function):
         # Asked for once: under activation checkpointing, asking makes them.
         saved = ctx.saved_tensors
         mask = saved[0] if saved else None
-        packed = ctx.filters.packed(ctx.lib, turned=True, quiet=ctx.quiet)
+        quiet = len(saved) > 1 and bool(saved[1])
+        packed = ctx.filters.packed(ctx.lib, turned=True, quiet=quiet)
         pull = run(ctx.lib, slope, packed, 2 - ctx.pad, mask=mask)
         return pull, None, None, None, None, None
 

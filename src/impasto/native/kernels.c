@@ -451,6 +451,57 @@ int impasto_times(const float *x, int64_t lines, int64_t length, int64_t stride,
     return 0;
 }
 
+/* ---- values that are not 0, and a bit for each value that says where they are ---- */
+
+/* Bits of `lines` lines of `length` values, `stride` apart, a byte of their own for each eight of a
+ * line, the lowest bit first; and how many are set in each line. */
+void impasto_mark(const float *x, int64_t lines, int64_t length, int64_t stride, uint8_t *bits,
+                  int64_t *counts, int64_t threads) {
+    long bytes = (length + 7) / 8;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long line = 0; line < lines; line++) {
+        const float *from = x + line * stride;
+        uint8_t *to = bits + line * bytes;
+        long found = 0;
+        for (long n = 0; n < length; n += 8) {
+            int on = 0, most = length - n < 8 ? (int)(length - n) : 8;
+            for (int i = 0; i < most; i++) on |= (from[n + i] != 0) << i;
+            to[n / 8] = (uint8_t)on;
+            found += __builtin_popcount((unsigned)on);
+        }
+        counts[line] = found;
+    }
+}
+
+/* The marked values of each line to `values`, at `starts[line]`. */
+void impasto_pack(const float *x, int64_t lines, int64_t length, int64_t stride,
+                  const uint8_t *bits, const int64_t *starts, float *values, int64_t threads) {
+    long bytes = (length + 7) / 8;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long line = 0; line < lines; line++) {
+        const uint8_t *marks = bits + line * bytes;
+        float *to = values + starts[line];
+        for (long n = 0; n < bytes; n++)
+            for (int on = marks[n]; on; on &= on - 1)
+                *to++ = x[line * stride + n * 8 + __builtin_ctz((unsigned)on)];
+    }
+}
+
+/* The reverse: dense lines. */
+void impasto_unpack(const uint8_t *bits, const int64_t *starts, const float *values, int64_t lines,
+                    int64_t length, float *x, int64_t threads) {
+    long bytes = (length + 7) / 8;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long line = 0; line < lines; line++) {
+        const float *from = values + starts[line];
+        float *to = x + line * length;
+        memset(to, 0, sizeof(float) * (size_t)length);
+        for (long n = 0; n < bytes; n++)
+            for (int on = bits[line * bytes + n]; on; on &= on - 1)
+                to[n * 8 + __builtin_ctz((unsigned)on)] = *from++;
+    }
+}
+
 /* ---- means of 2 x 2 pixels; an odd last row or column is left out ---- */
 
 void impasto_pool(const float *x, int64_t batch, int64_t height, int64_t width, int64_t channels,
