@@ -22,7 +22,7 @@ ALLOWED = {
     "backbones": GROUND | {"native"},
     "recipes": GROUND,
     "filters": GROUND | {"images"},
-    "engine": GROUND | {"losses", "backbones", "images"},
+    "engine": GROUND | {"losses", "backbones", "images", "native"},
     "filtering": GROUND | {"specs", "images", "engine", "filters"},
     "styling": GROUND
     | {"specs", "images", "losses", "backbones", "engine", "recipes", "filters", "universal"}

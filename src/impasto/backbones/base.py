@@ -163,6 +163,11 @@ class Backbone(nn.Module, ABC):
         """Whether a walk can begin after ``layer``, as it can after all :attr:`borders`."""
         return layer in self.borders
 
+    @property
+    def lowered(self) -> bool:
+        """Whether it computes in fewer bits: then what is asked for is one step of autograd."""
+        return next(self.parameters()).dtype in LOW
+
     def filter_bytes(self, layers: Iterable[str]) -> int:
         """Bytes of the filters down to the deepest of ``layers`` in the form of our kernels."""
         del layers

@@ -19,7 +19,7 @@ from impasto.engine.optimise import Optimiser
 from impasto.engine.passes import ROOM
 from impasto.engine.recompute import Stretch, stretches
 from impasto.engine.store import LARGE
-from impasto.engine.tiles import KEEPING, Tiling, sections
+from impasto.engine.tiles import KEEPING, Tiling, keeps_ways, sections
 from impasto.engine.way_back import holdings
 from impasto.errors import ResourceError
 
@@ -219,8 +219,7 @@ def estimate_tiled(
     # What is too small for a file stays in memory.
     small = min(filed * pixels, 3.0 * LARGE)
     kept = TILED_KEPT if tile >= KEEPING and keeps() else 1.0
-    on_cpu = next(backbone.parameters()).device.type == "cpu"
-    ways = min(ROOM, sum(map(_way_bytes, parts)) * pixels) if on_cpu else 0.0
+    ways = min(ROOM, sum(map(_way_bytes, parts)) * pixels) if keeps_ways(backbone) else 0.0
     return Need(TILED_BASE + kept * (working + small) + ways + held * pixels, filed * pixels)
 
 

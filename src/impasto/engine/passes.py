@@ -21,7 +21,7 @@ from torch import Tensor
 from impasto.engine.objective import IMAGE
 from impasto.engine.store import IN_MEMORY, Store
 from impasto.engine.summed import Part
-from impasto.engine.tiles import Span, Tiling
+from impasto.engine.tiles import Span, Tiling, keeps_ways
 from impasto.engine.way_back import Detour, Route, Walker, WayBack
 from impasto.losses import Target
 
@@ -306,8 +306,8 @@ class _TwoPasses(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, passes: Passes, counts: list[int]) -> tuple[Tensor, ...]:
         first = _Sums(passes)
-        # The memory of a device is dear: there tiles are run again.
-        room = passes.room if ctx.needs_input_grad[0] and image.device.type == "cpu" else 0
+        wanted = ctx.needs_input_grad[0] and keeps_ways(passes.sections[0].backbone)
+        room = passes.room if wanted else 0
         ctx.levels = sweep(passes.sections, image, passes.store, first, room)
         ctx.save_for_backward(image)
         ctx.set_materialize_grads(False)

@@ -104,7 +104,8 @@ class Tiling:
 
     def straight(self, layer: str) -> bool:
         """Whether all that lies behind ``layer`` depends on the picture through it alone."""
-        return not self.backbone.table[self.backbone.resolve(layer)].inner
+        backbone = self.backbone
+        return not (backbone.lowered or backbone.table[backbone.resolve(layer)].inner)
 
     def lasting(self, layer: str) -> bool:
         """Whether ``layer`` is kept for the way back, not computed again: :data:`LASTING`."""
@@ -213,6 +214,11 @@ class Tiling:
         """
         stride, (rows, columns) = self.stride(layer), shape[-2:]
         return down.within(stride, rows), across.within(stride, columns)
+
+
+def keeps_ways(backbone: Backbone) -> bool:
+    """Whether ways back are kept: the memory of a device is dear, there tiles are run again."""
+    return next(backbone.parameters()).device.type == "cpu" and not backbone.lowered
 
 
 def sections(
