@@ -30,17 +30,17 @@ TILED_BASE = 900_000_000
 #: Bytes per pixel of one picture.
 PLANE = 12
 #: Pictures that a job holds besides the optimiser's, whole and in tiles.
-PICTURES, TILED_PICTURES = 8, 4
+PICTURES, TILED_PICTURES = 8, 2
 #: Process over need where freed memory is kept: blocks do not fit into each other's places.
 KEPT = 1.25
 #: The same in large tiles: those of each section have sizes of their own.
-TILED_KEPT = 2.0
+TILED_KEPT = 1.8
 #: Copies of the layers that losses look at; of those that they need whole.
 COPIES, WHOLE_COPIES = 1.0, 4.0
 #: Bytes that the curvature pairs of L-BFGS may take, and how many there are at least.
 PAIRS, FEWEST = 16e9, 5
 #: Bytes that are kept of a layer behind a ReLU, whose zeros are left out, over those that it has.
-SPARSE = 0.3
+SPARSE = 0.22
 #: Share of the free memory that a run may take.
 SHARE = 0.9
 #: Edge of the picture on which activations are measured, px.

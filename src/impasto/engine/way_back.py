@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge, saved_tensors_hooks
 
+from impasto.errors import ResourceError
 from impasto.native import Sparse, dense, sparse
 
 #: Bytes that a :class:`Shelf` takes at a time.
@@ -51,8 +52,8 @@ class Shelf:
         """Copy a tensor; gaps between its values are left out."""
         start = -(-self._used // 64) * 64
         if not self._boards or start + tensor.nbytes > self._boards[-1].nbytes:
-            memory, start = mmap.mmap(-1, max(BOARD, tensor.nbytes)), 0
-            self._boards.append(torch.from_numpy(np.frombuffer(memory, np.uint8)))
+            self._boards.append(_pages(max(BOARD, tensor.nbytes)))
+            start = 0
         self._used = start + tensor.nbytes
         dense = torch.empty_like(tensor, device="meta").stride()
         place = Place(len(self._boards) - 1, start, tuple(tensor.shape), dense, tensor.dtype)
@@ -64,6 +65,14 @@ class Shelf:
         count = place.dtype.itemsize * math.prod(place.shape)
         row = self._boards[place.board][place.start : place.start + count]
         return row.view(place.dtype).as_strided(place.shape, place.stride)
+
+
+def _pages(count: int) -> Tensor:
+    """``count`` bytes that are not the C library's."""
+    try:
+        return torch.from_numpy(np.frombuffer(mmap.mmap(-1, count), np.uint8))
+    except OSError as error:
+        raise ResourceError("no memory for the way back through the network") from error
 
 
 @dataclass(frozen=True, eq=False)
