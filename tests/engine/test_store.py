@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import mmap
 import os
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from impasto.engine.lbfgs import LBFGS
 from impasto.engine.memory import resident
 from impasto.engine.optimise import Optimisation, Optimiser
 from impasto.engine.pixels import PlainPixels
-from impasto.engine.store import IN_MEMORY, Store
+from impasto.engine.store import IN_MEMORY, Pages, Store
 from impasto.errors import ResourceError
 
 
@@ -41,12 +42,48 @@ def test_values_orders_and_files(tmp_path: Path) -> None:
 
 
 def test_files_are_given_back(tmp_path: Path) -> None:
+    gc.collect()
     before = len(Store._maps)
     tensor = Store(least=1, folder=tmp_path).keep(torch.rand(1000))
     assert len(Store._maps) == before + 1
     del tensor
     gc.collect()
     assert len(Store._maps) == before
+
+
+def test_files_are_used_again_by_their_store(tmp_path: Path) -> None:
+    gc.collect()
+    before, like = len(Store._maps), torch.empty(0)
+    store = Store(least=1, folder=tmp_path)
+    first, second = store.empty((1000,), like), store.empty((1000,), like)
+    first.fill_(1.0)
+    second.fill_(2.0)
+    del first
+    assert store.empty((1000,), like).eq(1).all()  # the same pages, as they were
+    again = store.empty((1000,), like, zero=True)
+    assert not again.any()
+    assert second.eq(2).all()
+    assert len(Store._maps) == before + 2
+    del store, again
+    gc.collect()
+    assert second.eq(2).all()
+    assert len(Store._maps) == before + 1
+    del second
+    gc.collect()
+    assert len(Store._maps) == before
+
+
+def test_no_more_is_held_for_later_than_is_in_use() -> None:
+    """A larger picture comes after a smaller one: the small pages are not wanted again."""
+    made: list[int] = []
+    pages = Pages(lambda count: made.append(count) or mmap.mmap(-1, count))
+    small = [pages.get(4096)[0] for _ in range(4)]
+    del small
+    large, empty = pages.get(16384)
+    assert empty
+    assert not pages._free
+    del large
+    assert [pages.get(16384)[1], made] == [False, [4096] * 4 + [16384]]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")

@@ -21,7 +21,7 @@ from impasto.backbones.operations import Conv
 from impasto.engine import tiles
 from impasto.engine.objective import IMAGE, Goal, Objective, Term, goal_for
 from impasto.engine.passes import Tile
-from impasto.engine.store import Store
+from impasto.engine.store import Pages, Store, in_memory
 from impasto.engine.tiled import TiledEyes, TiledObjective, Tiles
 from impasto.engine.tiles import Span, Tiling, layer_sizes, sections
 from impasto.engine.way_back import BOARD, Place, Shelf, Walker, WayBack
@@ -362,7 +362,7 @@ def test_ways_back_take_a_bit_for_each_value(monkeypatch: pytest.MonkeyPatch) ->
     net = thin_vgg(width=8, pooling="avg", dtype=torch.float32)
     (section, _) = sections(net, ("relu1_1", "relu2_1", "relu3_1"), 64)
     assert section.divided() == (["relu1_1"], ["relu2_1", "pool2"])
-    walker = Walker(net, 10**9)
+    walker = Walker(net, in_memory(), 10**9)
     with torch.no_grad():
         x = torch.rand(1, 3, 64, 64)
         tile = Tile.run(section, x, (Span(0, 64, 0, 64), Span(0, 64, 0, 64)), walker)
@@ -381,7 +381,7 @@ def test_ways_back_take_a_bit_for_each_value(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_shelf_keeps_copies_beside_each_other() -> None:
-    shelf = Shelf()
+    shelf = Shelf(in_memory())
     first, second = torch.arange(7, dtype=torch.uint8), torch.randn(3, 5)
     large, turned = torch.zeros(BOARD + 1, dtype=torch.uint8), torch.randn(4, 6).T
     gaps, none = torch.randn(1, 6, 5, 4).mT[:, 1:4, :, 1:], torch.zeros(0, 3)
@@ -473,9 +473,9 @@ def test_nothing_of_a_way_back_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[weakref.ref[object]] = []
     init = Shelf.__init__
 
-    def noted(self: Shelf) -> None:
+    def noted(self: Shelf, pages: Pages) -> None:
         made.append(weakref.ref(self))
-        init(self)
+        init(self, pages)
 
     monkeypatch.setattr(Shelf, "__init__", noted)
     objective = in_style(NETS["avg"], ("relu1_1", "relu2_1", "relu3_1"), 32)

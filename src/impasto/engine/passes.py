@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from impasto.engine.objective import IMAGE
-from impasto.engine.store import IN_MEMORY, Store
+from impasto.engine.store import IN_MEMORY, Pages, Store, in_memory
 from impasto.engine.summed import Part
 from impasto.engine.tiles import Span, Tiling, keeps_ways
 from impasto.engine.way_back import Detour, Route, Walker, WayBack
@@ -214,7 +214,7 @@ def sweep(
     image: Tensor,
     store: Store,
     visit: Callable[[Tile], None],
-    room: int = 0,
+    walker: Walker | None = None,
 ) -> list[Level]:
     """Run every tile of every section once, shallow to deep.
 
@@ -223,10 +223,9 @@ def sweep(
         image: (B, 3, H, W).
         store: Where the maps at the cuts are.
         visit: Called with each tile.
-        room: Bytes that the ways back of tiles may take; none are kept without any.
+        walker: Keeps the ways back of tiles.
     """
     levels: list[Level] = []
-    walker = Walker(sections[0].backbone, room) if room else None
     x = image.detach()
     for section in sections:
         level, canvas = Level(section, x), Canvas(store)
@@ -254,6 +253,7 @@ class Passes:
         maps: The layers that are wanted whole.
         store: Where large maps are.
         room: Bytes that the ways back of tiles may take, on the CPU.
+        pages: Where they are, used again by every evaluation.
     """
 
     sections: tuple[Tiling, ...]
@@ -261,6 +261,7 @@ class Passes:
     maps: tuple[str, ...] = ()
     store: Store = IN_MEMORY
     room: int = ROOM
+    pages: Pages = field(default_factory=in_memory)
 
     def __call__(self, image: Tensor) -> tuple[list[Target], dict[str, Tensor]]:
         """The sums of each part and the maps by name, differentiable.
@@ -306,9 +307,10 @@ class _TwoPasses(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, passes: Passes, counts: list[int]) -> tuple[Tensor, ...]:
         first = _Sums(passes)
-        wanted = ctx.needs_input_grad[0] and keeps_ways(passes.sections[0].backbone)
-        room = passes.room if wanted else 0
-        ctx.levels = sweep(passes.sections, image, passes.store, first, room)
+        network, walker = passes.sections[0].backbone, None
+        if ctx.needs_input_grad[0] and passes.room and keeps_ways(network):
+            walker = Walker(network, passes.pages, passes.room)
+        ctx.levels = sweep(passes.sections, image, passes.store, first, walker)
         ctx.save_for_backward(image)
         ctx.set_materialize_grads(False)
         ctx.passes = passes

@@ -12,7 +12,7 @@ import mmap
 import os
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -42,6 +42,53 @@ def scratch_folder() -> Path:
     return lasting if os.access(lasting, os.W_OK) else Path(tempfile.gettempdir())
 
 
+class Pages:
+    """Memory that is used again when the tensor in it is gone.
+
+    Fresh pages must be found and cleared, and on a virtual machine often first be had from its
+    host: 11 us each were measured there, more than the arithmetic on them.
+
+    Args:
+        make: A new piece of memory of so many bytes, all 0.
+    """
+
+    def __init__(self, make: Callable[[int], mmap.mmap]) -> None:
+        self._make = make
+        self._lent = 0
+        self._free: list[mmap.mmap] = []
+
+    def get(self, count: int) -> tuple[Tensor, bool]:
+        """``count`` bytes, uint8, and whether all are 0."""
+        found = next((i for i, each in enumerate(self._free) if len(each) == count), None)
+        if found is None:
+            # What is left of smaller pictures is not wanted again.
+            while self._free and sum(map(len, self._free)) > self._lent:
+                self._free.pop(0)
+        memory = self._make(count) if found is None else self._free.pop(found)
+        array = np.frombuffer(memory, np.uint8)
+        self._lent += count
+        weakref.finalize(array, Pages._back, weakref.ref(self), memory).atexit = False
+        return torch.from_numpy(array), found is None
+
+    @staticmethod
+    def _back(pages: weakref.ref[Pages], memory: mmap.mmap) -> None:
+        if (mine := pages()) is not None:
+            mine._lent -= len(memory)
+            mine._free.append(memory)
+
+
+def in_memory() -> Pages:
+    """Pages that are not the C library's, for what stays while large blocks come and go."""
+    return Pages(_anonymous)
+
+
+def _anonymous(count: int) -> mmap.mmap:
+    try:
+        return mmap.mmap(-1, count)
+    except OSError as error:
+        raise ResourceError(f"no memory for {count / 1e6:.0f} MB") from error
+
+
 class Store:
     """Makes tensors, in memory or, from a size on, in files.
 
@@ -56,6 +103,7 @@ class Store:
     def __init__(self, least: int | None = None, folder: Path | None = None) -> None:
         self.least = least
         self.folder = folder
+        self._pages = Pages(self._file)
 
     def empty(
         self, shape: Sequence[int], like: Tensor, *, channels_last: bool = False, zero: bool = False
@@ -78,7 +126,11 @@ class Store:
                 order, dtype=like.dtype, device=like.device
             )
         else:
-            flat = self._mapped(size).view(like.dtype).view(order)  # new files read as zeros
+            bytes_, empty = self._pages.get(size)
+            if zero and not empty:
+                for (piece,) in self.pieces(bytes_, step=PIECE * 4):
+                    piece.zero_()
+            flat = bytes_.view(like.dtype).view(order)
         return flat.movedim(-1, 1) if channels_last else flat
 
     def keep(self, tensor: Tensor) -> Tensor:
@@ -129,7 +181,7 @@ class Store:
             if hasattr(mapped, "madvise"):  # not on Windows
                 mapped.madvise(mmap.MADV_DONTNEED)
 
-    def _mapped(self, size: int) -> Tensor:
+    def _file(self, size: int) -> mmap.mmap:
         try:
             with tempfile.TemporaryFile(dir=self.folder or scratch_folder()) as file:
                 _reserve(file.fileno(), size)
@@ -140,7 +192,7 @@ class Store:
                 hint=f"set {VARIABLE} to a folder on a disk with more room",
             ) from error
         self._maps.add(mapped)
-        return torch.from_numpy(np.frombuffer(mapped, np.uint8))
+        return mapped
 
 
 def _reserve(file: int, size: int) -> None:

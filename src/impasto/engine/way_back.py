@@ -8,18 +8,16 @@ computed again, for a thirtieth of what its activations take. What losses read c
 from __future__ import annotations
 
 import math
-import mmap
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge, saved_tensors_hooks
 
-from impasto.errors import ResourceError
+from impasto.engine.store import Pages
 from impasto.native import Sparse, dense, sparse
 
 #: Bytes that a :class:`Shelf` takes at a time.
@@ -42,9 +40,13 @@ class Shelf:
 
     Between those, each would keep a gap from growing together with the next when it is free. So
     they are no tensors while they are here, and in memory that is not the C library's.
+
+    Args:
+        pages: That memory.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
         self._boards: list[Tensor] = []
         self._used = BOARD
 
@@ -52,7 +54,7 @@ class Shelf:
         """Copy a tensor; gaps between its values are left out."""
         start = -(-self._used // 64) * 64
         if not self._boards or start + tensor.nbytes > self._boards[-1].nbytes:
-            self._boards.append(_pages(max(BOARD, tensor.nbytes)))
+            self._boards.append(self._pages.get(max(BOARD, tensor.nbytes))[0])
             start = 0
         self._used = start + tensor.nbytes
         dense = torch.empty_like(tensor, device="meta").stride()
@@ -65,14 +67,6 @@ class Shelf:
         count = place.dtype.itemsize * math.prod(place.shape)
         row = self._boards[place.board][place.start : place.start + count]
         return row.view(place.dtype).as_strided(place.shape, place.stride)
-
-
-def _pages(count: int) -> Tensor:
-    """``count`` bytes that are not the C library's."""
-    try:
-        return torch.from_numpy(np.frombuffer(mmap.mmap(-1, count), np.uint8))
-    except OSError as error:
-        raise ResourceError("no memory for the way back through the network") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,11 +165,12 @@ class Walker:
 
     Args:
         network: Whose parameters are there anyway.
+        pages: Where they are.
         room: Bytes that they may take.
     """
 
-    def __init__(self, network: nn.Module, room: int) -> None:
-        self._shelf = Shelf()
+    def __init__(self, network: nn.Module, pages: Pages, room: int) -> None:
+        self._shelf = Shelf(pages)
         self._weights = _addresses(network)
         self._routes: dict[Hashable, tuple[Route, int]] = {}
         self._room = room
