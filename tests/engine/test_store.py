@@ -86,6 +86,19 @@ def test_no_more_is_held_for_later_than_is_in_use() -> None:
     assert [pages.get(16384)[1], made] == [False, [4096] * 4 + [16384]]
 
 
+def test_what_is_held_for_later_makes_room() -> None:
+    def make(count: int) -> mmap.mmap:
+        if pages._free:
+            raise ResourceError("full")
+        return mmap.mmap(-1, count)
+
+    pages = Pages(make)
+    first, second = pages.get(4096)[0], pages.get(4096)[0]
+    del first
+    assert pages.get(8192)[0].numel() == 8192
+    assert second.numel() == 4096
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_what_was_let_go_of_is_no_memory_of_the_process(tmp_path: Path) -> None:
     store, size = Store(least=1, folder=tmp_path), 30_000_000

@@ -64,11 +64,20 @@ class Pages:
             # What is left of smaller pictures is not wanted again.
             while self._free and sum(map(len, self._free)) > self._lent:
                 self._free.pop(0)
-        memory = self._make(count) if found is None else self._free.pop(found)
+        memory = self._fresh(count) if found is None else self._free.pop(found)
         array = np.frombuffer(memory, np.uint8)
         self._lent += count
         weakref.finalize(array, Pages._back, weakref.ref(self), memory).atexit = False
         return torch.from_numpy(array), found is None
+
+    def _fresh(self, count: int) -> mmap.mmap:
+        try:
+            return self._make(count)
+        except ResourceError:
+            if not self._free:
+                raise
+            self._free.clear()
+            return self._make(count)
 
     @staticmethod
     def _back(pages: weakref.ref[Pages], memory: mmap.mmap) -> None:
@@ -126,11 +135,11 @@ class Store:
                 order, dtype=like.dtype, device=like.device
             )
         else:
-            bytes_, empty = self._pages.get(size)
+            memory, empty = self._pages.get(size)
             if zero and not empty:
-                for (piece,) in self.pieces(bytes_, step=PIECE * 4):
+                for (piece,) in self.pieces(memory, step=PIECE * 4):
                     piece.zero_()
-            flat = bytes_.view(like.dtype).view(order)
+            flat = memory.view(like.dtype).view(order)
         return flat.movedim(-1, 1) if channels_last else flat
 
     def keep(self, tensor: Tensor) -> Tensor:
