@@ -20,6 +20,7 @@ from impasto import images, samples
 from impasto.backbones import Backbone
 from impasto.engine.objective import Objective
 from impasto.engine.pixels import Frame
+from impasto.engine.tiled import TiledEyes, TiledObjective, Tiles
 from impasto.images.resize import fit_size, resize
 from impasto.losses import Wasserstein
 from impasto.recipes import RECIPES
@@ -54,17 +55,17 @@ def pair(longest: int, files: Sequence[str] = ()) -> Pair:
     return Pair(frame.pad(photo), painting, longest)
 
 
-def ours(backbone: Backbone, pictures: Pair) -> Objective:
-    """impasto's objective of the default recipe."""
+def ours(backbone: Backbone, pictures: Pair, tiles: Tiles | None = None) -> Objective:
+    """impasto's objective of the default recipe, in one pass or in tiles."""
     goals = goals_at(
         RECIPE.terms,
-        backbone,
+        backbone if tiles is None else TiledEyes(backbone, tiles),
         pictures.photo,
         Paintings([pictures.painting]),
         [Area({0: 1.0})],
         pictures.longest,
     )
-    return Objective(backbone, goals)
+    return TiledObjective(backbone, goals, tiles) if tiles else Objective(backbone, goals)
 
 
 class Textbook:

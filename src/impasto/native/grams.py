@@ -11,6 +11,7 @@ from torch import Tensor
 from impasto.errors import ResourceError
 from impasto.native.build import Library, library
 from impasto.native.convolution import panels
+from impasto.native.maps import at, lined, sizes, threads
 
 
 def gram(features: Tensor) -> Tensor:
@@ -41,8 +42,8 @@ class _Gram(torch.autograd.Function):
         batch, channels = features.shape[:2]
         out = torch.empty(batch, channels, channels)
         for sample, result in zip(features, out, strict=True):
-            lines = *_lines(sample), ctypes.c_int64(channels)
-            if lib.code.impasto_gram(_at(sample), *lines, _at(result), _threads()):
+            lines = *_lines(sample), *sizes(channels)
+            if lib.code.impasto_gram(at(sample), *lines, at(result), threads()):
                 raise _no_memory(channels)
         return out
 
@@ -82,9 +83,9 @@ def _times(features: Tensor, slope: Tensor, out: Tensor, *, add: bool) -> None:
     for sample, matrix, result in zip(features, both, out, strict=True):
         packed = panels(matrix[None], lib)
         lines = _lines(sample)
-        weights = _at(packed), ctypes.c_int64(channels), _at(index)
-        target = _at(result), _lines(result)[-1], ctypes.c_int64(add)
-        if lib.code.impasto_times(_at(sample), *lines, *weights, *target, _threads()):
+        weights = at(packed), *sizes(channels), at(index)
+        target = at(result), *sizes(result.stride(1), add)
+        if lib.code.impasto_times(at(sample), *lines, *weights, *target, threads()):
             raise _no_memory(channels)
 
 
@@ -96,31 +97,17 @@ def _rows(features: Tensor) -> Tensor:
 
 
 def _kernels(*maps: Tensor) -> Library | None:
-    """The kernels, where they can take ``maps``: channels last, perhaps with gaps between lines."""
+    """The kernels, where they can take ``maps``."""
     lib = library()
-    for x in maps:
-        channels, width = x.shape[1], x.shape[3]
-        if x.device.type != "cpu" or x.dtype != torch.float32 or not x.numel():
-            return None
-        if x.stride(1) != 1 or (width > 1 and x.stride(3) != channels):
-            return None
-        if lib is None or channels % lib.lanes:
-            return None
+    if lib is None or maps[0].shape[1] % lib.lanes or not all(map(lined, maps)):
+        return None
     return lib
 
 
-def _lines(sample: Tensor) -> tuple[ctypes.c_int64, ctypes.c_int64, ctypes.c_int64]:
+def _lines(sample: Tensor) -> tuple[ctypes.c_int64, ...]:
     """Lines of (C, H, W), positions in each, values from one to the next."""
-    return tuple(ctypes.c_int64(n) for n in (*sample.shape[1:], sample.stride(1)))  # type: ignore[return-value]
+    return sizes(*sample.shape[1:], sample.stride(1))
 
 
 def _no_memory(channels: int) -> ResourceError:
     return ResourceError(f"no memory for the Gram matrix of {channels} channels")
-
-
-def _at(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())
-
-
-def _threads() -> ctypes.c_int64:
-    return ctypes.c_int64(torch.get_num_threads())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from impasto.native.build import Library, library
+from impasto.native.maps import at, sizes, threads
 
 
 def mean_pool(x: Tensor) -> Tensor | None:
@@ -52,10 +52,5 @@ def _empty(*shape: int) -> Tensor:
 
 
 def _call(kernel: Any, source: Tensor, shape: tuple[int, ...], target: Tensor) -> None:
-    batch, channels, height, width = (ctypes.c_int64(n) for n in shape)
-    kernel(
-        ctypes.c_void_p(source.data_ptr()),
-        *(batch, height, width, channels),
-        ctypes.c_void_p(target.data_ptr()),
-        ctypes.c_int64(torch.get_num_threads()),
-    )
+    batch, channels, height, width = sizes(*shape)
+    kernel(at(source), batch, height, width, channels, at(target), threads())
