@@ -2,8 +2,9 @@
 
 Objective and gradient of the default recipe on a picture whose longer edge is SIZE px (4096 unless
 given) in tiles of TILE px (512), against one pass at 1024 px, in turns in one process: nine of the
-small ones before and nine after each large one, ROUNDS (5) times. Freed memory is kept, as in jobs. Prints each round's median
-and time, and their ratio per pixel; at the end the peak of the process's memory.
+small ones before and nine after each large one, ROUNDS (5) times. Freed memory is kept, as in jobs;
+the first round has to find it. Prints each round's median and time, and their ratio per pixel; at
+the end the peak of the process's memory.
 """
 
 from __future__ import annotations
