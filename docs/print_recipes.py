@@ -90,7 +90,7 @@ def counts(recipe: Recipe, field: str, value: Any) -> bool:
         return False
     if first == "optimizer":
         return rest == "name" or rest in COUNTS[recipe.optimizer.name]
-    if field == "schedule.count" or first in QUIET or rest.endswith(".source"):
+    if field in ("schedule.count", "schedule.detail") or first in QUIET or rest.endswith(".source"):
         return value not in (0, (), None, False, "plain", "zeros")
     if field == "schedule.carried":
         return not value

@@ -20,6 +20,7 @@ from impasto.networks import (
     Enhancer,
     FastNet,
     JohnsonNet,
+    MarkovianNet,
     Model,
     TextureNet,
     UlyanovNet,
@@ -113,7 +114,7 @@ def expected(network: nn.Module, given: dict[str, Tensor]) -> Tensor:
         return network.first(given["features"])
     if isinstance(network, TextureNet):
         return network(list(given.values()))
-    assert isinstance(network, JohnsonNet | UlyanovNet)
+    assert isinstance(network, JohnsonNet | MarkovianNet | UlyanovNet)
     if not network.noisy:
         return paint(network, given["image"], given["shares"])
     assert torch.equal(given["noise"], noise_like(given["image"], 9))
@@ -125,6 +126,7 @@ def expected(network: nn.Module, given: dict[str, Tensor]) -> Tensor:
     ("kind", "architecture"),
     [
         ("johnson", "c5s1-4,d6,R6,u4,c3s1-3,styles=2"),
+        ("mgan", "encoder=2,one=1,two=1,three=1,average=1,width=8,styles=2"),
         ("ulyanov", "scales=3,width=4,styles=2"),
         ("texture", "scales=3,width=4,seamless=1"),
         ("texture", "scales=2,width=4"),

@@ -19,6 +19,8 @@ from impasto.engine.checkpoint import load_checkpoint, save_checkpoint
 from impasto.errors import InputError, ResourceError, UsageError
 from impasto.events import Finished, Started, Step
 from impasto.images.colour import rgb_to_lab
+from impasto.images.resize import resize
+from impasto.images.tensors import to_tensor
 from impasto.recipes import RECIPES, Schedule
 from impasto.specs import StylizeSpec
 from impasto.styling import tiling
@@ -99,13 +101,39 @@ def test_start_pictures() -> None:
     assert noise.std() > 0.25
 
 
+@pytest.mark.parametrize("margin", [0, 3])
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_finer_scale_has_the_detail_of_the_start(share: float, margin: int) -> None:
+    """What the coarse scale could not hold of the photo, on top of what was made there."""
+
+    def begun(run: Stylization) -> Stylization:
+        changes = {"schedule": QUICK.model_copy(update={"detail": share}), "margin": margin}
+        run = Stylization(
+            run.spec, run.recipe.model_copy(update=changes), run.inputs, backbone=SMALL
+        )
+        for _ in run._passage.begin(0).steps():
+            pass
+        return run
+
+    small, size = (18, 24), (36, 48)
+    made = {"content": begun(job()), "noise": begun(job(init="noise"))}
+    spec = StylizeSpec.build(content="p", style=("a",), size=48, init="sketch.png")
+    given = Stylization(spec, resolve(spec), Inputs(PHOTO, ARTS[:1], ARTS[1]), backbone=SMALL)
+    made["given"] = begun(given)
+    first = {"content": to_tensor(PHOTO), "given": to_tensor(ARTS[1])}
+    for name, run in made.items():
+        expected = resize(run.image().clone(), size)
+        if name in first:
+            whole, reduced = (resize(first[name], n).clamp(0, 1) for n in (size, small))
+            expected = expected + share * (whole - resize(reduced, size))
+        run._passage.begin(1)
+        torch.testing.assert_close(run.image(), expected.clamp(0, 1), atol=1e-6, rtol=0)
+
+
 def test_start_from_a_given_picture() -> None:
     spec = StylizeSpec.build(content="p", style=("a",), size=48, init="sketch.png")
     run = Stylization(spec, resolve(spec), Inputs(PHOTO, ARTS[:1], ARTS[1]), backbone=SMALL)
     run._passage.begin(0)
-    from impasto.images.resize import resize
-    from impasto.images.tensors import to_tensor
-
     expected = resize(to_tensor(ARTS[1]), (run.scales[0].height, run.scales[0].width))
     torch.testing.assert_close(run.image(), expected.clamp(0, 1), atol=1e-6, rtol=0)
 

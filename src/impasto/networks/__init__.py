@@ -11,6 +11,7 @@ from impasto.networks.enhance import Enhancer
 from impasto.networks.fast import FastNet
 from impasto.networks.files import Card, Model, load, read_card, save
 from impasto.networks.johnson import JohnsonNet
+from impasto.networks.markovian import MarkovianNet
 from impasto.networks.model import NETWORKS, build
 from impasto.networks.texture import TextureNet
 from impasto.networks.ulyanov import UlyanovNet
@@ -22,6 +23,7 @@ __all__ = [
     "Enhancer",
     "FastNet",
     "JohnsonNet",
+    "MarkovianNet",
     "Model",
     "TextureNet",
     "UlyanovNet",

@@ -64,7 +64,7 @@ def graph_of(network: nn.Module, kind: str) -> Graph:
         f"a model of the kind {kind} cannot be exported: it is more than one pass",
         hint="its corrections look through another network"
         if isinstance(network, Decoder)
-        else "fast, johnson, ulyanov, texture and enhance can",
+        else "fast, johnson, mgan, ulyanov, texture and enhance can",
     )
 
 

@@ -28,8 +28,8 @@ def export(model: Model, path: Path, *, force: bool = False) -> float:
 
     Inputs by kind, pictures (1, 3, H, W) in [0, 1] with H and W from 2 to 8192:
 
-    - fast, johnson: ``image`` and ``shares`` (1, S), the weight of each style; ``painted`` is what
-      :func:`impasto.networks.fast.paint` makes, with its margin;
+    - fast, johnson, mgan: ``image`` and ``shares`` (1, S), the weight of each style; ``painted``
+      is what :func:`impasto.networks.fast.paint` makes, with its margin;
     - ulyanov: ``noise`` besides, like ``image``, even in [0, 1];
     - texture: ``noise_0`` (1, 3, H, W), ``noise_1`` of half the size and so on, sides multiples of
       what the coarsest needs, at least twice; to ``texture``;

@@ -12,7 +12,7 @@ from impasto.networks.files import Card, Model, read_card
 from impasto.networks.shelf import loaded, names
 
 #: Kinds of networks that paint photos.
-KINDS = ("fast", "johnson", "ulyanov")
+KINDS = ("fast", "johnson", "mgan", "ulyanov")
 #: Bytes per pixel at the peak by strips; a strip takes what a pass takes besides.
 STRIPS = 120
 #: Rows of a strip where strips are chosen by themselves.

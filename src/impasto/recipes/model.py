@@ -71,6 +71,9 @@ class Schedule(Data):
             largest number of steps of all.
         first: The coarsest scale takes this many times its steps, where there are several.
         final_lr: Factor of the step size at the final scale, where there are several.
+        detail: Share of the photo's detail that is put back where a finer scale begins: what the
+            scale before had no room for. Of the picture it started from, where that is not the
+            photo; other starts have none that a finer scale could know.
     """
 
     ratio: float = Field(default=2.0, ge=1)
@@ -80,6 +83,7 @@ class Schedule(Data):
     carried: bool = True
     first: float = Field(default=1.0, ge=1)
     final_lr: float = Field(default=1.0, gt=0)
+    detail: float = Field(default=0.0, ge=0, le=1)
 
 
 class StandIn(Data):

@@ -50,6 +50,7 @@ IMPASTO = Recipe(
     schedule=Schedule(
         ratio=2.0,
         smallest=112,
+        detail=1.0,
         steps={"draft": (4, 14, 40), "good": (32, 70, 120), "best": (120, 150, 250)},
     ),
 )

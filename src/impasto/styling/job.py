@@ -141,8 +141,11 @@ class RecipeJob(ABC):
 
     def _made(self, index: int, picture: Tensor | None) -> Optimisation:
         size = self._size(index)
-        start = self._frame.pad(self._start(size)) if picture is None else picture
         tile, store = tiling.at(self._tile, size), self._store(index)
+        if picture is None:
+            start = self._frame.pad(self._start(size))
+        else:
+            start = self._refined(picture, index)
         pixels = self._pixels(start, store)
         del start, picture  # the next ones may need the room
         goals = self._goals(index, tiling.eyes(self.backbone, tile))
@@ -155,6 +158,11 @@ class RecipeJob(ABC):
     def _store(self, index: int) -> Store:
         """Where the large tensors of a scale are."""
         return tiling.store(tiling.at(self._tile, self._size(index)))
+
+    def _refined(self, canvas: Tensor, index: int) -> Tensor:
+        """What a scale begins with, from the result of the one before at its size."""
+        del index
+        return canvas
 
     def _resampled(self, canvas: Tensor, index: int) -> Tensor:
         return self._frame.resized(canvas, self._size(index))

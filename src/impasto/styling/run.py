@@ -112,6 +112,17 @@ class Stylization(RecipeJob):
         generator = torch.Generator().manual_seed(self.spec.seed)
         return starts.draw(start, photo, list(self._paintings.images), generator, self.recipe.mean)
 
+    def _refined(self, canvas: Tensor, index: int) -> Tensor:
+        """The result so far, and of the first picture what the scale before had no room for."""
+        share = self.recipe.schedule.detail
+        if not share or starts.parse(self.recipe.init).kind not in ("content", "picture"):
+            return canvas
+        size = self._size(index)
+        detail = self._start(size)
+        detail -= resize(self._start(self._size(index - 1)), size)
+        canvas = canvas + share * self._frame.pad(detail)
+        return canvas.clamp_(0, 1) if self.recipe.clamp else canvas
+
     def _mixed_in(self, size: Size) -> Tensor:
         """The photo as results are mixed with it; at the size of the result, for speed."""
         return resize(self._photo, size) if needs_photo(self.spec) else self._photo

@@ -21,6 +21,7 @@ from impasto.losses.adversarial import MarkovianAdversarial
 from impasto.losses.base import Target
 from impasto.networks import build
 from impasto.networks.fast import PhotoNet, noise_like
+from impasto.networks.markovian import MarkovianNet, encoder_of
 from impasto.networks.painter import KINDS
 from impasto.recipes import Recipe, TermSpec, find_recipe
 from impasto.training.group import Group
@@ -48,7 +49,8 @@ class StyleTask(Task):
     ``each``, how many styles every photo is painted in per step, all measured against features of
     the photo that are computed once.
 
-    ``network`` is ``fast``, ``johnson`` or ``ulyanov``, each with architectures of its own.
+    ``network`` is ``fast``, ``johnson``, ``ulyanov`` or ``mgan``, each with architectures of its
+    own; the last one paints what the network that the recipe looks through sees at relu4_1.
     ``critic`` is the weight of an adversarial term: a critic of patches of features at the layer
     ``seen``, one for each painting, learns in every step to tell the painting from what the
     network paints, from all of its pictures in the batch together.
@@ -59,8 +61,6 @@ class StyleTask(Task):
     Source: Johnson, Alahi & Fei-Fei 2016 (the objective); Dumoulin, Shlens & Kudlur 2017 (several
     styles); Li & Wand 2016b (MGAN, the critic); Ulyanov et al. 2016 (noise), Ulyanov, Vedaldi &
     Lempitsky 2017 (diversity).
-
-    Deviations: MGAN's generator reads relu4_1 of the photo; here every network reads the photo.
 
     Args:
         asked: The request.
@@ -83,10 +83,16 @@ class StyleTask(Task):
         self.kind = self.numbers["network"]
         count, self.asked = len(asked.styles), asked
         self.names = tuple(Path(p.source.name).stem for p in asked.styles)
-        self.architecture = ",".join(filter(None, (asked.architecture, f"styles={count}")))
+        recipe = find_recipe(self.numbers["recipe"])
+        self.backbone, specs = eyes(recipe, asked.device)
+        self.terms = [t for spec in specs if (t := scaled(spec, self.numbers)).weight]
+        own = encoder_of(self.backbone) if self.kind == "mgan" else ""
+        self.architecture = ",".join(filter(None, (asked.architecture, own, f"styles={count}")))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(asked.seed)
             self.painter = painter(self.kind, self.architecture)
+        if isinstance(self.painter, MarkovianNet):
+            self.painter.see(self.backbone)
         if self.numbers["diversity"] and not self.painter.noisy:
             raise UsageError(
                 f"a network of the kind {self.kind} has no noise", hint="--set network=ulyanov"
@@ -94,9 +100,6 @@ class StyleTask(Task):
         self.multiple = self.painter.multiple
         self.network = channels_last(self.painter.to(asked.device))
         self.plan = Plan(steps=8000, batch=4, crops=Crops(192), lr=2e-3, clip=5.0, view=256)
-        recipe = find_recipe(self.numbers["recipe"])
-        self.backbone, specs = eyes(recipe, asked.device)
-        self.terms = [scaled(t, self.numbers) for t in specs if t.weight]
         self.critics: list[Target] = []
         self.styles = [self._style(picture, asked.device) for picture in asked.styles]
 
