@@ -58,7 +58,8 @@ NAMES = [name for name, recipe in RECIPES if any(t.role == "content" for t in re
 #: What is seen in the pictures, for one who has the photos and paintings beside them.
 SEEN: dict[str, str] = {
     "impasto": "the painting's colours and larger shapes (a moon, the red sky, Kandinsky's lines) "
-    "with the photo well readable; a fine grain in dark parts, which more steps take away.",
+    "over a sharp drawing of the photo, windows and cables too; a trace of grain in even parts, "
+    "which more steps take away.",
     "tf-vgg19": "short dark strokes all over, in the painting's colours; houses and tower well "
     "readable; few large shapes, since all is done at one size.",
     "vgg16-adam": "the photo drawn sharply in softened colours of its own, as with pastels; round "
