@@ -116,11 +116,12 @@ def test_a_finer_scale_has_the_detail_of_the_start(share: float, margin: int) ->
         return run
 
     small, size = (18, 24), (36, 48)
-    made = {"content": begun(job()), "noise": begun(job(init="noise"))}
+    made = {init: begun(job(init=init)) for init in ("content", "instant", "noise")}
     spec = StylizeSpec.build(content="p", style=("a",), size=48, init="sketch.png")
     given = Stylization(spec, resolve(spec), Inputs(PHOTO, ARTS[:1], ARTS[1]), backbone=SMALL)
     made["given"] = begun(given)
-    first = {"content": to_tensor(PHOTO), "given": to_tensor(ARTS[1])}
+    photo, sketch = to_tensor(PHOTO), to_tensor(ARTS[1])
+    first = {"content": photo, "instant": photo, "given": sketch}
     for name, run in made.items():
         expected = resize(run.image().clone(), size)
         if name in first:

@@ -72,8 +72,8 @@ class Schedule(Data):
         first: The coarsest scale takes this many times its steps, where there are several.
         final_lr: Factor of the step size at the final scale, where there are several.
         detail: Share of the photo's detail that is put back where a finer scale begins: what the
-            scale before had no room for. Of the picture it started from, where that is not the
-            photo; other starts have none that a finer scale could know.
+            scale before had no room for. Of the picture it started from, where one was given;
+            none where it started from noise or from the painting.
     """
 
     ratio: float = Field(default=2.0, ge=1)

@@ -105,7 +105,7 @@ class Stylization(RecipeJob):
         start = starts.parse(self.recipe.init)
         if start.kind == "picture" and self.inputs.start is not None:
             return resize(to_tensor(self.inputs.start, self.device), size).clamp(0, 1)
-        photo = resize(self._photo, size).clamp(0, 1)
+        photo = self._photo_at(size)
         if start.kind == "instant":
             areas = self._guides.areas_at(size, Frame(0))
             return instant(fast.default(), photo, self._paintings, areas)
@@ -113,15 +113,22 @@ class Stylization(RecipeJob):
         return starts.draw(start, photo, list(self._paintings.images), generator, self.recipe.mean)
 
     def _refined(self, canvas: Tensor, index: int) -> Tensor:
-        """The result so far, and of the first picture what the scale before had no room for."""
-        share = self.recipe.schedule.detail
-        if not share or starts.parse(self.recipe.init).kind not in ("content", "picture"):
+        """The result so far, and of the photo what the scale before had no room for.
+
+        Of the picture that it started from, where the caller gave one.
+        """
+        share, kind = self.recipe.schedule.detail, starts.parse(self.recipe.init).kind
+        if not share or kind not in ("content", "instant", "picture"):
             return canvas
-        size = self._size(index)
-        detail = self._start(size)
-        detail -= resize(self._start(self._size(index - 1)), size)
+        first, size = self._start if kind == "picture" else self._photo_at, self._size(index)
+        detail = first(size)
+        detail -= resize(first(self._size(index - 1)), size)
         canvas = canvas + share * self._frame.pad(detail)
         return canvas.clamp_(0, 1) if self.recipe.clamp else canvas
+
+    def _photo_at(self, size: Size) -> Tensor:
+        """The photo, as it is painted, at a size."""
+        return resize(self._photo, size).clamp(0, 1)
 
     def _mixed_in(self, size: Size) -> Tensor:
         """The photo as results are mixed with it; at the size of the result, for speed."""
