@@ -160,7 +160,10 @@ class RecipeJob(ABC):
         return tiling.store(tiling.at(self._tile, self._size(index)))
 
     def _refined(self, canvas: Tensor, index: int) -> Tensor:
-        """What a scale begins with, from the result of the one before at its size."""
+        """What a scale begins with: ``canvas``, the result of the one before at its size.
+
+        It may be changed.
+        """
         del index
         return canvas
 

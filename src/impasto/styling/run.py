@@ -123,7 +123,7 @@ class Stylization(RecipeJob):
         first, size = self._start if kind == "picture" else self._photo_at, self._size(index)
         detail = first(size)
         detail -= resize(first(self._size(index - 1)), size)
-        canvas = canvas + share * self._frame.pad(detail)
+        canvas.add_(self._frame.pad(detail), alpha=share)  # in place: pictures can be large
         return canvas.clamp_(0, 1) if self.recipe.clamp else canvas
 
     def _photo_at(self, size: Size) -> Tensor:
