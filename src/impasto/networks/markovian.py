@@ -58,7 +58,8 @@ class MarkovianNet(PhotoNet):
     def __init__(
         self, *, encoder: int, depths: tuple[int, ...], average: bool, width: int, styles: int
     ) -> None:
-        super().__init__(styles, max(encoder, width / STRIDE))
+        # Frozen and without norms, the encoder has half as many copies of a layer (measured: 800).
+        super().__init__(styles, max(encoder / 2, width / STRIDE))
         self.pool = F.avg_pool2d if average else F.max_pool2d
         widths = [3, *(encoder * 2**block for block, n in enumerate(depths) for _ in range(n))]
         self.encoder = nn.ModuleList(Mirrored(*pair) for pair in pairwise(widths))
