@@ -11,7 +11,7 @@ import impasto
 from impasto import images, networks
 from impasto.errors import UsageError
 from impasto.images.tensors import to_tensor
-from impasto.networks import Card, FastNet
+from impasto.networks import Card, FastNet, MarkovianNet
 from impasto.networks.fast import paint
 from impasto.training.distil import DistilTask
 from impasto.training.task import Asked
@@ -53,6 +53,20 @@ def test_it_begins_with_the_mean_and_the_styles_of_each(shelf: Path) -> None:
     assert torch.allclose(mine.last.weight.double(), mean, atol=1e-6)
     gammas = torch.cat([one.half_norm.gamma, two.half_norm.gamma])
     assert torch.equal(mine.half_norm.gamma, gammas)
+
+
+def test_a_pupil_with_eyes_sees_through_the_encoder(shelf: Path) -> None:
+    teacher(shelf, "night", 1)
+    settings = {"teachers": "night", "network": "mgan"}
+    task = DistilTask(Asked(settings=settings, architecture="width=8"))
+    task.prepare(None)
+    fresh = networks.build("mgan", task.architecture)
+    assert isinstance(fresh, MarkovianNet)
+    fresh.see(task.encoder)
+    photo = to_tensor(drawn(48, 48, 3))
+    assert isinstance(task.painter, MarkovianNet)
+    assert torch.equal(task.painter.features(photo), fresh.features(photo))
+    assert sum(task.objective(photo, 0).values()) > 0
 
 
 def test_one_teacher_is_copied_and_nothing_is_left_to_learn(shelf: Path) -> None:

@@ -40,7 +40,7 @@ class MarkovianNet(PhotoNet):
     The encoder is frozen, and part of the network and of its file. Behind it: a convolution, three
     times an enlargement and a convolution, each with norm and ReLU, and a last convolution.
 
-    Source: Li & Wand 2016b, section 4. Deviations: enlargement and convolution in place of
+    Source: Li & Wand 2016b. Deviations: enlargement and convolution in place of
     fractional strides, which leave checkerboards; instance norm with scale and shift by style and
     a ReLU in place of batch norm and a leaky one; a sigmoid; the encoder mirrors the picture at
     its border, as all networks here do.

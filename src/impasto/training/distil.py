@@ -84,14 +84,13 @@ class DistilTask(Task):
         self.teachers = [t for n, m in zip(networks_, self.models, strict=True) for t in rows(n, m)]
         own = self.models[0].architecture if asked.architecture is None else asked.architecture
         kept = [p for p in own.split(",") if p and not p.strip().startswith("styles=")]
-        self.architecture = ",".join([*kept, f"styles={len(self.teachers)}"])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(asked.seed)
-            self.painter = painter(self.kind, self.architecture)
+        self.encoder = backbones.load(self.numbers["encoder"], pooling="avg").to(asked.device)
+        self.architecture, self.painter = painter(
+            self.kind, ",".join(kept), len(self.teachers), self.encoder, asked.seed
+        )
         self.multiple = max(n.multiple for n in (self.painter, *networks_))
         self.network = channels_last(self.painter.to(asked.device))
         self.plan = Plan(steps=2000, batch=1, crops=Crops(192), lr=1e-3, clip=5.0)
-        self.encoder = backbones.load(self.numbers["encoder"], pooling="avg").to(asked.device)
         self.layers = [self.encoder.nearest(n) for n in LAYERS]
 
     def settings(self) -> dict[str, Any]:

@@ -86,13 +86,9 @@ class StyleTask(Task):
         recipe = find_recipe(self.numbers["recipe"])
         self.backbone, specs = eyes(recipe, asked.device)
         self.terms = [t for spec in specs if (t := scaled(spec, self.numbers)).weight]
-        own = encoder_of(self.backbone) if self.kind == "mgan" else ""
-        self.architecture = ",".join(filter(None, (asked.architecture, own, f"styles={count}")))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(asked.seed)
-            self.painter = painter(self.kind, self.architecture)
-        if isinstance(self.painter, MarkovianNet):
-            self.painter.see(self.backbone)
+        self.architecture, self.painter = painter(
+            self.kind, asked.architecture or "", count, self.backbone, asked.seed
+        )
         if self.numbers["diversity"] and not self.painter.noisy:
             raise UsageError(
                 f"a network of the kind {self.kind} has no noise", hint="--set network=ulyanov"
@@ -248,19 +244,34 @@ class StyleTask(Task):
         return [goal_for(term, self.backbone, [image], (1.0,)) for term in theirs]
 
 
-def painter(kind: str, architecture: str) -> PhotoNet:
-    """An untrained network that paints photos.
+def painter(
+    kind: str, architecture: str, styles: int, backbone: Backbone, seed: int
+) -> tuple[str, PhotoNet]:
+    """An untrained network that paints photos, and its whole architecture.
+
+    Args:
+        kind: Of network.
+        architecture: What was asked for.
+        styles: How many.
+        backbone: What a network with eyes sees through.
+        seed: Of its first weights.
 
     Raises:
-        UsageError: Networks of this kind do not.
+        UsageError: Networks of this kind paint no photos, or not through such eyes.
     """
     if kind not in KINDS:
         raise UsageError(
             f"networks of the kind {kind} paint no photos", hint=f"there are {', '.join(KINDS)}"
         )
-    made = build(kind, architecture)
+    own = encoder_of(backbone) if kind == "mgan" else ""
+    whole = ",".join(filter(None, (architecture, own, f"styles={styles}")))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made = build(kind, whole)
     assert isinstance(made, PhotoNet)
-    return made
+    if isinstance(made, MarkovianNet):
+        made.see(backbone)
+    return whole, made
 
 
 def restyled(rows: Tensor, count: int) -> Tensor:
