@@ -293,12 +293,16 @@ def test_all_states_are_known(studio: Studio):
     assert states <= {*OVER, "queued", "running"}
 
 
-def test_the_history_comes_in_pages(studio: Studio):
+def test_the_history_comes_in_pages(studio: Studio, photo):
+    made = [studio.add("filter", name="posterise", image=photo)["id"] for _ in range(3)]
+    for job in made:
+        studio.wait(job)
     every = studio.client.get("/api/jobs", params={"most": 500}).json()["jobs"]
     first = studio.client.get("/api/jobs", params={"most": 2}).json()["jobs"]
     rest = studio.client.get(
         "/api/jobs", params={"most": 500, "before": first[-1]["number"]}
     ).json()["jobs"]
+    assert [j["id"] for j in first] == [made[2], made[1]]
     assert [j["id"] for j in first + rest] == [j["id"] for j in every]
 
 
