@@ -11,12 +11,17 @@ from impasto.native import choice
 
 needs_kernels = pytest.mark.skipif(native.library() is None, reason="there is no compiler here")
 #: Odd, tiny and even sizes; with a pad of 0 the smallest are refused.
-CHANNELS = [(1, 1), (3, 64), (4, 5), (5, 7), (16, 16), (20, 90), (64, 80)]
+CHANNELS = [(1, 1), (3, 64), (4, 5), (5, 7), (16, 16), (20, 90), (64, 80), (32, 64), (128, 96)]
 SIZES = [(1, 1), (1, 9), (2, 3), (3, 3), (4, 4), (5, 7), (6, 18), (13, 4), (31, 22)]
 
 
-@pytest.fixture(autouse=True)
-def _always_ours(monkeypatch):
+@pytest.fixture(autouse=True, params=["best", "vectors"])
+def _always_ours(request, monkeypatch):
+    """With the best kernels that the machine can run, and without those of ``amx.c``."""
+    if request.param == "vectors":
+        if (found := native.library()) is not None and not found.splits:
+            pytest.skip("this processor multiplies no matrices of bfloat16")
+        monkeypatch.setenv(native.SWITCH, "vectors")
     monkeypatch.setattr(choice, "ours", lambda *_: True)
 
 
@@ -76,6 +81,35 @@ def test_the_way_back_keeps_a_bit_for_each_value(channels):
     found = ((bits[..., None] >> each) & 1).flatten(3)
     signs = (y.detach() > 0).permute(0, 2, 3, 1)
     assert torch.equal(found[..., : channels[1]].bool(), signs)
+
+
+@needs_kernels
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("channels", [(4, 5), (20, 90), (32, 64), (128, 96)])
+def test_means_of_the_output_and_their_gradient(channels, relu):
+    """An odd last row or column is in none of them."""
+    f = filters(*channels)
+    for seed, (height, width) in enumerate([(2, 2), (3, 3), (4, 9), (13, 4), (31, 22)]):
+        x = draw(2, channels[0], height, width, seed=seed).requires_grad_(True)
+        y = native.convolve(x, f, 1, relu=relu, means=True)
+        whole = native.convolve(x, f, 1, relu=relu)
+        torch.testing.assert_close(y, F.avg_pool2d(whole, 2), rtol=1e-6, atol=1e-6)
+        slope = draw(*y.shape, seed=seed + 9)
+        (pull,) = torch.autograd.grad(y, x, slope)
+        (expected,) = torch.autograd.grad(F.avg_pool2d(whole, 2), x, slope)
+        close(pull, expected.double(), 2e-6)
+    assert native.convolve(draw(1, channels[0], 1, 8, seed=0), f, 1, relu=relu, means=True) is None
+
+
+@needs_kernels
+@pytest.mark.parametrize("channels", [(32, 64), (128, 96)])
+def test_products_of_parts_are_as_exact_as_floats(channels):
+    """Relative to the sum of the sizes of what is added up; two parts would be off by 1e-4."""
+    f = filters(*channels)
+    x = draw(1, channels[0], 24, 20, seed=4)
+    y = native.convolve(x, f, 1, relu=False)
+    size = F.conv2d(x.double().abs(), f.weight.double().abs(), padding=1)
+    assert ((y.double() - exact(x, f, 1, False)).abs() / size).max() < 4e-6
 
 
 @needs_kernels

@@ -8,16 +8,18 @@ import torch.nn.functional as F
 
 from impasto import native
 from impasto.backbones.operations import Pool, Window
+from impasto.native.packing import parts
 
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
 
 
-@pytest.mark.parametrize("off", [False, True])
+@pytest.mark.parametrize("kernels", ["best", "vectors", "off"])
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("shape", [(1, 16, 9, 7), (2, 80, 5, 13), (1, 5, 4, 4), (1, 128, 1, 1)])
-def test_gram_and_its_gradient(shape, layout, off, monkeypatch):
-    if off:
-        monkeypatch.setenv(native.SWITCH, "off")
+@pytest.mark.parametrize(
+    "shape", [(1, 16, 9, 7), (2, 80, 5, 13), (1, 5, 4, 4), (1, 128, 1, 1), (2, 96, 17, 31)]
+)
+def test_gram_and_its_gradient(shape, layout, kernels, monkeypatch):
+    monkeypatch.setenv(native.SWITCH, kernels)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(shape, generator=generator).contiguous(memory_format=layout)
     slope = torch.randn(shape[0], shape[1], shape[1], generator=generator)
@@ -31,14 +33,13 @@ def test_gram_and_its_gradient(shape, layout, off, monkeypatch):
     torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("off", [False, True])
+@pytest.mark.parametrize("kernels", ["best", "vectors", "off"])
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("channels", [5, 16, 80])
+@pytest.mark.parametrize("channels", [5, 16, 80, 96])
 @pytest.mark.parametrize("where", [(slice(2, 9), slice(3, 50)), (slice(4), slice(1))])
-def test_gram_of_a_part_and_its_gradient_added(where, channels, layout, off, monkeypatch):
+def test_gram_of_a_part_and_its_gradient_added(where, channels, layout, kernels, monkeypatch):
     """What lies around the part is neither read nor written."""
-    if off:
-        monkeypatch.setenv(native.SWITCH, "off")
+    monkeypatch.setenv(native.SWITCH, kernels)
     generator = torch.Generator().manual_seed(0)
     shape = (2, channels, 11, 60)
     whole, into = (
@@ -54,8 +55,23 @@ def test_gram_of_a_part_and_its_gradient_added(where, channels, layout, off, mon
     torch.testing.assert_close(into.double(), want, rtol=1e-4, atol=1e-4)
 
 
-def test_gram_of_millions_of_positions_keeps_its_digits():
-    x = torch.rand(1, 16, 1024, 512, generator=torch.Generator().manual_seed(0))
+def test_a_float_is_the_sum_of_its_parts():
+    lib = native.library()
+    if lib is None or not lib.splits:
+        pytest.skip("this processor multiplies no matrices of bfloat16")
+    values = torch.randn(1, 64, 32, generator=torch.Generator().manual_seed(0))
+    values *= torch.logspace(-20, 20, 32)
+    found = parts(values, lib)
+    assert found.shape == (1, 2, 2, 3, 16, 16, 2)
+    assert found.dtype == torch.bfloat16
+    whole = found.double().sum(3)  # tiles of columns, tiles of rows, pairs, columns, rows of a pair
+    back = whole[0].permute(1, 2, 4, 0, 3).reshape(64, 32)
+    assert torch.equal(back, values[0].double())
+
+
+@pytest.mark.parametrize("channels", [16, 32])
+def test_gram_of_millions_of_positions_keeps_its_digits(channels):
+    x = torch.rand(1, channels, 1024, 512, generator=torch.Generator().manual_seed(0))
     x = x.contiguous(memory_format=torch.channels_last)
     flat = x.double().flatten(2)
     torch.testing.assert_close(native.gram(x).double(), flat @ flat.mT, rtol=5e-7, atol=0)

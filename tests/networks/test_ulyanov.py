@@ -55,7 +55,9 @@ def test_any_size_by_its_seed(network: UlyanovNet, size: tuple[int, int]) -> Non
     assert made.shape == image.shape
     assert 0 < float(made.min()) <= float(made.max()) < 1
     assert torch.equal(made, paint(network, image, seed=4))
-    assert float((made - paint(network, image, seed=5)).abs().max()) > 1e-3
+    # Noise that is the same everywhere is taken out by instance normalisation.
+    if max(size) > 1:
+        assert float((made - paint(network, image, seed=5)).abs().max()) > 1e-3
 
 
 def test_what_is_painted_is_the_mirrored_picture_with_mirrored_noise(network: UlyanovNet) -> None:

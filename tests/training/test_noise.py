@@ -46,20 +46,20 @@ def trained(steps: int, output: str, **settings: object) -> impasto.Result:
 def test_each_seed_is_another_picture_the_more_so_with_diversity(here: Path) -> None:
     plain, pushed = (
         trained(16, f"{weight}.safetensors", diversity=weight).report["card"]["losses"]
-        for weight in (0.0, 0.1)
+        for weight in (0.0, 0.3)
     )
     assert pushed["variety"] > 1.2 * plain["variety"] > 0
     image = drawn(50, 70, 7)
     first, again, other = (
-        impasto.apply("0.1.safetensors", image.rgb, seed=seed).array for seed in (1, 1, 2)
+        impasto.apply("0.3.safetensors", image.rgb, seed=seed).array for seed in (1, 1, 2)
     )
     assert np.array_equal(first, again)
     assert np.abs(first - other).mean() > 0.003
-    network = networks.load(here / "0.1.safetensors", "ulyanov").network
+    network = networks.load(here / "0.3.safetensors", "ulyanov").network
     assert isinstance(network, UlyanovNet)
     want = paint(network, to_tensor(image), seed=1)[0].permute(1, 2, 0).numpy()
     assert np.abs(first - want).max() < 1e-5
-    stylized = impasto.stylize(image.rgb, recipe="fast:./0.1.safetensors", size=70, seed=2)
+    stylized = impasto.stylize(image.rgb, recipe="fast:./0.3.safetensors", size=70, seed=2)
     assert np.abs(stylized.array - other).max() < 1e-4
     assert stylized.settings["seed"] == 2
 

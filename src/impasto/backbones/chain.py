@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise, zip_longest
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -122,16 +123,14 @@ class Chain(Backbone):
         x = x.contiguous(memory_format=torch.channels_last)
         quiet = after is None and self._quiet(x)
         stages = list(self._behind(after))
-        skipped: Stage | None = None
-        for stage, following in zip_longest(stages, stages[1:]):
-            if stage is skipped:
-                continue
-            if (conv := _fusible(stage, following, keep)) is not None:
-                x, skipped = conv.forward(x, relu=True, quiet=quiet), following
-                yield following.name, x
-                continue
-            for name, x in stage.run(x, keep):  # noqa: B020
-                yield name, x
+        while stages:
+            if (fused := _fusible(stages[:3], keep)) is not None:
+                x = fused.conv.forward(x, relu=True, quiet=quiet, pool=fused.pool)
+                yield fused.last.name, x
+            else:
+                for name, x in stages[0].run(x, keep):  # noqa: B020
+                    yield name, x
+            del stages[: 1 if fused is None else fused.count]
 
     @property
     def cuts(self) -> tuple[str, ...]:
@@ -212,16 +211,36 @@ def watched() -> bool:
     return torch._C._len_torch_function_stack() > 0
 
 
-def _fusible(stage: Stage, following: Stage | None, keep: frozenset[str]) -> Conv | None:
-    """The convolution of ``stage``, where it can apply the ReLU of ``following`` itself.
+@dataclass(frozen=True)
+class Fused:
+    """A convolution that does what the stages after it would.
 
-    Only where the caller has said what it reads, and that is not the activation between the two.
+    Attributes:
+        conv: It.
+        pool: The pooling behind its ReLU, if it does that too.
+        last: The last of the stages.
+        count: How many they are.
     """
-    if not (isinstance(stage, Single) and isinstance(following, Relu)):
+
+    conv: Conv
+    pool: Pool | None
+    last: Stage
+    count: int
+
+
+def _fusible(stages: Sequence[Stage], keep: frozenset[str]) -> Fused | None:
+    """The first of ``stages``, where it is a convolution that can do the work of those behind it.
+
+    Only where the caller has said what it reads, and that is none of the activations between.
+    """
+    conv, relu, pool = (*stages, None, None)[:3]
+    if not (isinstance(conv, Single) and isinstance(relu, Relu)):
         return None
-    if not keep or watched() or stage.name in keep or not isinstance(stage.op, Conv):
+    if not keep or watched() or conv.name in keep or not isinstance(conv.op, Conv):
         return None
-    return stage.op
+    if isinstance(pool, Single) and isinstance(pool.op, Pool) and relu.name not in keep:
+        return Fused(conv.op, pool.op, pool, 3)
+    return Fused(conv.op, None, relu, 2)
 
 
 def declare(stages: Iterable[Stage]) -> dict[str, Tap]:

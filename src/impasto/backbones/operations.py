@@ -136,21 +136,26 @@ class Conv(nn.Module):
         self.groups = groups
         self.filters = native.Filters(self.weight, self.bias)
 
-    def forward(self, x: Tensor, *, relu: bool = False, quiet: bool = False) -> Tensor:
+    def forward(
+        self, x: Tensor, *, relu: bool = False, quiet: bool = False, pool: Pool | None = None
+    ) -> Tensor:
         """(B, I, H, W) to (B, O, H', W').
 
         Args:
             x: The input.
             relu: Whether what is below 0 becomes 0.
             quiet: Whether the channels that :mod:`impasto.backbones.silence` found are 0 now.
+            pool: What follows, if that is wanted, and not what it is given.
         """
         x, pad = self.window.padded(x)
         if self.window.stride == 1 and self.groups == 1 and pad[0] == pad[1]:
-            ours = native.convolve(x, self.filters, pad[0], relu=relu, quiet=quiet)
+            means = pool is not None and pool.halves
+            ours = native.convolve(x, self.filters, pad[0], relu=relu, quiet=quiet, means=means)
             if ours is not None:
-                return ours
+                return ours if means or pool is None else pool(ours)
         y = F.conv2d(x, self.weight, self.bias, self.window.stride, pad, groups=self.groups)
-        return y.relu_() if relu else y
+        y = y.relu_() if relu else y
+        return y if pool is None else pool(y)
 
     def shape(self, shape: Shape) -> Shape:
         """Of the output."""
@@ -165,6 +170,15 @@ class Pool(nn.Module):
         self.kind = kind
         self.window = window
 
+    @property
+    def halves(self) -> bool:
+        """Whether it gives the means of 2 x 2 pixels, an odd last row or column left out."""
+        window = self.window
+        plain = not window.ceil and window.padding != "circular"
+        return (
+            self.kind == "avg" and plain and (window.size, window.stride, window.pad) == (2, 2, 0)
+        )
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H', W')."""
         window = self.window
@@ -172,7 +186,7 @@ class Pool(nn.Module):
         if window.padding == "circular":
             x, pad = window.padded(x)
         ceil = window.ceil and window.padding != "circular"
-        if self.kind == "avg" and (window.size, window.stride, pad, ceil) == (2, 2, 0, False):
+        if self.halves:
             ours = native.mean_pool(x)
             if ours is not None:
                 return ours

@@ -1,4 +1,4 @@
-"""Compile ``kernels.c`` for this machine, once, and load it.
+"""Compile the kernels for this machine, once, and load it.
 
 The result lies in the cache folder under a name that holds a hash of the source, the compiler and
 the processor, so a new version, compiler or machine compiles anew (two seconds). Where there is no
@@ -18,13 +18,13 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
 import platformdirs
 
-#: Environment variable: ``off`` uses torch's operators.
+#: Environment variable: ``off`` uses torch's operators, ``vectors`` leaves out ``amx.c``.
 SWITCH = "IMPASTO_NATIVE"
 #: Compilers by preference, and ever simpler ways to call them.
 COMPILERS = ("cc", "gcc", "clang")
@@ -34,6 +34,8 @@ FLAGS = (
     ("-O3", "-march=native", "-Wno-unknown-pragmas"),
     ("-O3", "-mcpu=native", "-Wno-unknown-pragmas"),
 )
+#: Compiled as one text, in this order.
+SOURCES = ("kernels.c", "amx.c")
 #: Seconds that a compiler may take.
 PATIENCE = 60
 
@@ -48,20 +50,24 @@ class Library:
         path: The file.
         lanes: Floats per vector.
         panel: Columns of filters that lie beside each other.
-        code: The functions of ``kernels.c``.
+        splits: Whether the processor multiplies matrices of bfloat16, see ``amx.c``.
+        code: The functions.
     """
 
     path: Path
     lanes: int
     panel: int
+    splits: bool
     code: ctypes.CDLL
 
 
 def library() -> Library | None:
     """The kernels, or None where they cannot be had or are switched off."""
-    if os.environ.get(SWITCH, "").lower() in ("0", "off", "no"):
+    wanted = os.environ.get(SWITCH, "").lower()
+    if wanted in ("0", "off", "no"):
         return None
-    return _library(folder())
+    found = _library(folder())
+    return replace(found, splits=False) if found and wanted == "vectors" else found
 
 
 def folder() -> Path:
@@ -76,7 +82,8 @@ def describe() -> str:
     found = library()
     if found is None:
         return "torch's (no compiler, or switched off)"
-    return f"own, {found.lanes} lanes ({found.path})"
+    how = f"{found.lanes} lanes" + (" and matrices of bfloat16" if found.splits else "")
+    return f"own, {how} ({found.path})"
 
 
 @functools.cache
@@ -84,7 +91,7 @@ def _library(place: Path) -> Library | None:
     compiler = next((path for name in COMPILERS if (path := shutil.which(name))), None)
     if compiler is None:
         return None
-    source = files("impasto.native").joinpath("kernels.c").read_bytes()
+    source = b"".join(files("impasto.native").joinpath(name).read_bytes() for name in SOURCES)
     name = f"{_fingerprint(source, compiler)}.so"
     for home in (place, Path(tempfile.gettempdir()) / f"impasto-native-{_user()}"):
         with contextlib.suppress(OSError):
@@ -148,7 +155,8 @@ def _compile(compiler: str, source: bytes, made: Path) -> bool:
 def _load(made: Path) -> Library | None:
     try:
         code = ctypes.CDLL(str(made))
-        return Library(made, int(code.impasto_lanes()), int(code.impasto_panel()), code)
+        lanes, panel = int(code.impasto_lanes()), int(code.impasto_panel())
+        return Library(made, lanes, panel, bool(code.impasto_splits()), code)
     except (OSError, AttributeError) as error:
         _log.debug("%s cannot be loaded: %s", made, error)
         return None

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.native.build import Library
+from impasto.native.packing import splits
 
 if TYPE_CHECKING:
     from impasto.native.convolution import Filters
@@ -35,19 +36,20 @@ ROUNDS = 5
 def ours(lib: Library, x: Tensor, filters: Filters, pad: int) -> bool:
     """Whether our kernel is the one for ``x`` (B, I, H, W) and ``filters``."""
     known = _table(lib.path)
-    key = _key(x, filters, pad)
+    key = _key(lib, x, filters, pad)
     if key not in known:
         known[key] = not _writable(lib.path) or _measured(lib, x, filters, pad)
         _remember(lib.path, known)
     return known[key]
 
 
-def _key(x: Tensor, filters: Filters, pad: int) -> str:
+def _key(lib: Library, x: Tensor, filters: Filters, pad: int) -> str:
     tiles = x.shape[0]
     for edge in x.shape[-2:]:
         tiles *= -(-(edge + 2 * pad - 2) // 4)
     outputs, inputs = filters.weight.shape[:2]
-    return f"{inputs}-{outputs}-{tiles.bit_length()}-{torch.get_num_threads()}"
+    kind = "parts" if splits(lib, inputs, outputs) else "vectors"
+    return f"{inputs}-{outputs}-{tiles.bit_length()}-{torch.get_num_threads()}-{kind}"
 
 
 def _measured(lib: Library, x: Tensor, filters: Filters, pad: int) -> bool:

@@ -18,6 +18,8 @@ from torch import Tensor
 from impasto.errors import ResourceError
 from impasto.native import choice
 from impasto.native.build import Library, library
+from impasto.native.packing import PARTS, panels, parts, splits
+from impasto.native.pooling import mean_pool
 
 #: Filters into the transformed domain: Lavin & Gray 2016, section 4.3 (points 0, 1, -1, 2, -2).
 _G = (
@@ -30,9 +32,9 @@ _G = (
 )
 #: Most input channels that are multiplied as they are, without transforms.
 _THIN = 4
-#: Most tiles that a thread transforms at once: few stay in its cache; but many where the filters
-#: are so large that reading them anew for every block costs more.
-_BLOCK, _LARGE_BLOCK, _LARGE = 48, 144, 16 << 20
+#: By kernel, the most tiles that a thread transforms at once: few stay in its cache; but many where
+#: the filters are larger than so many bytes, and reading them anew for every block costs more.
+_BLOCKS = {"impasto_conv": (48, 144, 16 << 20), "impasto_conv_split": (32, 256, 2 << 20)}
 
 
 class _Call(ctypes.Structure):
@@ -44,7 +46,7 @@ class _Call(ctypes.Structure):
             (name, ctypes.c_int64)
             for name in (
                 "height", "width", "channels", "out_height", "out_width", "out_channels",
-                "depth", "pad", "relu", "batch", "threads", "block",
+                "depth", "pad", "relu", "batch", "threads", "block", "y_means", "x_means",
             )
         ),
     )  # fmt: skip
@@ -66,6 +68,12 @@ class Packed:
     index: Tensor
     outputs: int
 
+    @property
+    def block(self) -> int:
+        """Most tiles that a thread transforms at once."""
+        few, many, large = _BLOCKS.get(self.kernel, (0, 0, 0))
+        return many if self.values.nbytes > large else few
+
 
 class Filters:
     """The filters of one convolution, made ready when first needed, for each direction.
@@ -84,7 +92,7 @@ class Filters:
         self.weight, self.bias = weight, bias
         self.silent_inputs: Tensor | None = None
         self.silent_outputs: Tensor | None = None
-        self._packed: dict[tuple[bool, bool, int], Packed] = {}
+        self._packed: dict[tuple[bool, bool, int, bool], Packed] = {}
 
     @property
     def thin(self) -> bool:
@@ -99,10 +107,12 @@ class Filters:
     @property
     def room(self) -> int:
         """Bytes that they take when ready for both directions; 0 where torch's are used."""
-        if not suits(self.weight) or library() is None:
+        lib = library() if suits(self.weight) else None
+        if lib is None:
             return 0
         outputs, inputs = self.weight.shape[:2]
-        return 2 * (9 if self.thin else 36) * outputs * inputs * self.weight.element_size()
+        each = 2 * PARTS if splits(lib, *self.weight.shape[:2]) else self.weight.element_size()
+        return 2 * (9 if self.thin else 36) * outputs * inputs * each
 
     def packed(self, lib: Library, *, turned: bool, quiet: bool = False) -> Packed:
         """The filters as ``lib`` wants them.
@@ -113,9 +123,14 @@ class Filters:
             quiet: Whether silent channels are silent now, and can be left out.
         """
         silent = self.silent_outputs if turned else self.silent_inputs
-        # Where none is silent, one copy serves both.
-        quiet = quiet and silent is not None and bool(silent.any())
-        key = turned, quiet, self.weight._version
+        # Where none is silent, one copy serves both; products of parts leave none out.
+        quiet = (
+            quiet
+            and silent is not None
+            and bool(silent.any())
+            and not splits(lib, *self.weight.shape[:2])
+        )
+        key = turned, quiet, self.weight._version, lib.splits
         if key not in self._packed:
             self._packed[key] = self._pack(lib, turned=turned, quiet=quiet)
         return self._packed[key]
@@ -133,6 +148,9 @@ class Filters:
         if turned:
             weight = weight.flip(2, 3).transpose(0, 1)
         matrices = _transformed(weight)
+        if splits(lib, *self.weight.shape[:2]):
+            every = torch.arange(len(weight[0]), dtype=torch.int32)
+            return Packed("impasto_conv_split", parts(matrices, lib), every, len(weight))
         return _matrix("impasto_conv", matrices, silent if quiet else None, lib, weight.shape[0])
 
 
@@ -155,20 +173,8 @@ def _transformed(weight: Tensor) -> Tensor:
     return flat.view(36, inputs, outputs)
 
 
-def panels(matrices: Tensor, lib: Library) -> Tensor:
-    """(N, I, O) as (N, I * columns): panels of columns one after another, zeros at the end."""
-    count, inputs, outputs = matrices.shape
-    columns = -(-outputs // lib.lanes) * lib.lanes
-    if columns != outputs:
-        wider = matrices.new_zeros(count, inputs, columns)
-        wider[:, :, :outputs] = matrices
-        matrices = wider
-    parts = [matrices[:, :, n : n + lib.panel].flatten(1) for n in range(0, columns, lib.panel)]
-    return torch.cat(parts, 1)
-
-
 def convolve(
-    x: Tensor, filters: Filters, pad: int, *, relu: bool, quiet: bool = False
+    x: Tensor, filters: Filters, pad: int, *, relu: bool, quiet: bool = False, means: bool = False
 ) -> Tensor | None:
     """``conv2d(x, weight, bias, padding=pad)``, or None where that is torch's to do.
 
@@ -178,11 +184,16 @@ def convolve(
         pad: Zeros around the picture, 0 to 2.
         relu: Whether what is below 0 becomes 0.
         quiet: Whether the silent channels are known to be 0; see :class:`Filters`.
+        means: Whether what is wanted are the means of 2 x 2 pixels of that, as
+            :func:`impasto.native.mean_pool` gives them: then nothing is written at full size.
     """
-    lib = library() if _suits(x, filters, pad) else None
+    if means and filters.thin:
+        whole = convolve(x, filters, pad, relu=relu, quiet=quiet)
+        return None if whole is None else mean_pool(whole)
+    lib = library() if _suits(x, filters, pad, 4 if means else 3) else None
     if lib is None or not choice.ours(lib, x, filters, pad):
         return None
-    out: Tensor = _Convolution.apply(x, filters, pad, relu, quiet, lib)  # type: ignore[no-untyped-call]
+    out: Tensor = _Convolution.apply(x, filters, pad, relu, quiet, means, lib)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -196,7 +207,7 @@ def suits(weight: Tensor) -> bool:
     )
 
 
-def _suits(x: Tensor, filters: Filters, pad: int) -> bool:
+def _suits(x: Tensor, filters: Filters, pad: int, least: int) -> bool:
     weight = filters.weight
     return (
         suits(weight)
@@ -205,7 +216,7 @@ def _suits(x: Tensor, filters: Filters, pad: int) -> bool:
         and weight.shape[1] == x.shape[1]
         and x.numel() > 0
         and 0 <= pad <= 2
-        and min(x.shape[-2:]) + 2 * pad >= 3
+        and min(x.shape[-2:]) + 2 * pad >= least
         and not torch.is_autocast_enabled("cpu")
     )
 
@@ -218,21 +229,29 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, filters: Filters, pad: int, relu: bool, quiet: bool, lib: Library
+        ctx: Any,
+        x: Tensor,
+        filters: Filters,
+        pad: int,
+        relu: bool,
+        quiet: bool,
+        means: bool,
+        lib: Library,
     ) -> Tensor:
         """See :func:`convolve`."""
         packed = filters.packed(lib, turned=False, quiet=quiet)
         signs = None
+        rows, columns = (edge + 2 * pad - 2 for edge in x.shape[-2:])
         if relu and ctx.needs_input_grad[0]:
-            rows, columns = (edge + 2 * pad - 2 for edge in x.shape[-2:])
             signs = torch.empty(
                 x.shape[0], rows, columns, -(-packed.outputs // 8), dtype=torch.uint8
             )
             # Kept with the signs, not in the graph: the next tile's may be another.
             known = (torch.tensor(quiet),) if filters.silences else ()
             ctx.save_for_backward(signs, *known)
-        y = run(lib, x, packed, pad, bias=filters.bias, relu=relu, signs=signs)
+        y = run(lib, x, packed, pad, bias=filters.bias, relu=relu, signs=signs, means=means)
         ctx.filters, ctx.pad, ctx.lib = filters, pad, lib
+        ctx.whole = (rows, columns) if means else None
         return y
 
     @staticmethod
@@ -244,8 +263,8 @@ class _Convolution(torch.autograd.Function):
         mask = saved[0] if saved else None
         quiet = len(saved) > 1 and bool(saved[1])
         packed = ctx.filters.packed(ctx.lib, turned=True, quiet=quiet)
-        pull = run(ctx.lib, slope, packed, 2 - ctx.pad, mask=mask)
-        return pull, None, None, None, None, None
+        pull = run(ctx.lib, slope, packed, 2 - ctx.pad, mask=mask, whole=ctx.whole)
+        return pull, None, None, None, None, None, None
 
 
 def run(
@@ -258,6 +277,8 @@ def run(
     mask: Tensor | None = None,
     relu: bool = False,
     signs: Tensor | None = None,
+    means: bool = False,
+    whole: tuple[int, int] | None = None,
 ) -> Tensor:
     """One call of a kernel.
 
@@ -271,13 +292,17 @@ def run(
         relu: Whether what is below 0 becomes 0.
         signs: Takes a bit for each value of the output, set where it is positive: dense uint8
             (B, H, W, O / 8, rounded up), the lowest bit of a byte first.
+        means: Give the means of 2 x 2 pixels instead.
+        whole: ``x`` is the gradient of such means, of something of this height and width.
     """
     seen = _dense(x)
     batch, height, width, channels = seen.shape
+    height, width = whole or (height, width)
     rows, columns = height + 2 * pad - 2, width + 2 * pad - 2
     # The kernel of the thin gradient turns nothing round: it wants the other pass's padding.
     forward_pad = 2 - pad if filters.kernel == "impasto_thin_back" else pad
-    y = torch.empty(batch, filters.outputs, rows, columns, memory_format=torch.channels_last)
+    made = (rows // 2, columns // 2) if means else (rows, columns)
+    y = torch.empty(batch, filters.outputs, *made, memory_format=torch.channels_last)
     call = _Call(
         seen.data_ptr(),
         None if mask is None else mask.data_ptr(),
@@ -288,7 +313,7 @@ def run(
         None if signs is None else signs.data_ptr(),
         *(height, width, channels, rows, columns, filters.outputs),
         *(filters.index.numel(), forward_pad, relu, batch, torch.get_num_threads()),
-        _LARGE_BLOCK if filters.values.nbytes > _LARGE else _BLOCK,
+        *(filters.block, means, whole is not None),
     )
     if getattr(lib.code, filters.kernel)(ctypes.byref(call)):
         raise ResourceError(f"no memory for a convolution of {height} x {width} px")

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from impasto.errors import ResourceError
 from impasto.native.build import Library, library
-from impasto.native.convolution import panels
 from impasto.native.maps import at, lined, sizes, threads
+from impasto.native.packing import panels, parts, splits
 
 
 def gram(features: Tensor) -> Tensor:
@@ -41,9 +41,10 @@ class _Gram(torch.autograd.Function):
             return rows.mT @ rows
         batch, channels = features.shape[:2]
         out = torch.empty(batch, channels, channels)
+        kernel = lib.code.impasto_gram_split if splits(lib, channels) else lib.code.impasto_gram
         for sample, result in zip(features, out, strict=True):
             lines = *_lines(sample), *sizes(channels)
-            if lib.code.impasto_gram(at(sample), *lines, at(result), threads()):
+            if kernel(at(sample), *lines, at(result), threads()):
                 raise _no_memory(channels)
         return out
 
@@ -79,13 +80,14 @@ def _times(features: Tensor, slope: Tensor, out: Tensor, *, add: bool) -> None:
         (out.add_ if add else out.copy_)(pull)
         return
     channels = features.shape[1]
-    index = torch.arange(channels, dtype=torch.int32)
+    split = splits(lib, channels)
+    times = lib.code.impasto_times_split if split else lib.code.impasto_times
+    index = () if split else (torch.arange(channels, dtype=torch.int32),)
     for sample, matrix, result in zip(features, both, out, strict=True):
-        packed = panels(matrix[None], lib)
-        lines = _lines(sample)
-        weights = at(packed), *sizes(channels), at(index)
+        packed = parts(matrix[None], lib) if split else panels(matrix[None], lib)
+        weights = at(packed), *sizes(channels), *map(at, index)
         target = at(result), *sizes(result.stride(1), add)
-        if lib.code.impasto_times(at(sample), *lines, *weights, *target, threads()):
+        if times(at(sample), *_lines(sample), *weights, *target, threads()):
             raise _no_memory(channels)
 
 

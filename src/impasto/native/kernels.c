@@ -176,7 +176,9 @@ INLINE void outof(vec *o, long step, vec a, vec b, vec c, vec d, vec e, vec f) {
 }
 
 /* What a call knows: shapes in pixels and floats; all tensors are dense (B, H, W, C). Where there
- * is a mask, the bits of x, only what they choose counts; the signs of y are written if wanted. */
+ * is a mask, the bits of x, only what they choose counts; the signs of y are written if wanted.
+ * With y_means, what is written is the means of 2 x 2 pixels of y; with x_means, what is read is the
+ * gradient of such means of x. An odd last row or column is in none of them. */
 typedef struct {
     const float *x;
     const uint8_t *mask;
@@ -185,7 +187,7 @@ typedef struct {
     float *y;
     uint8_t *signs;
     int64_t height, width, channels, out_height, out_width, out_channels;
-    int64_t depth, pad, relu, batch, threads, block;
+    int64_t depth, pad, relu, batch, threads, block, y_means, x_means;
 } conv_args;
 
 typedef struct {
@@ -194,8 +196,18 @@ typedef struct {
     long top, left;
 } place;
 
-INLINE void tile_into(const conv_args *g, place at, int inside, int c, int count, float *v,
-                      long plane) {
+#define PADDED(channels) (((channels) + LANES - 1) / LANES * LANES)
+
+/* A pixel's part in the gradient of the mean that it belongs to. */
+INLINE vec spread_mean(const conv_args *g, const float *x, long row, long column, int c, int count) {
+    long down = row / 2, across = column / 2, wide = g->width / 2;
+    if (down >= g->height / 2 || across >= wide) return (vec){0};
+    return 0.25f * load(x + (down * wide + across) * g->channels + c, count);
+}
+
+/* The transform of channels c, c + 1, ... of a tile. */
+INLINE void transform(const conv_args *g, place at, int inside, int means, int c, int count,
+                      vec *o) {
     vec d[36], t[36];
     long channels = g->channels;
 #pragma GCC unroll 6
@@ -206,7 +218,8 @@ INLINE void tile_into(const conv_args *g, place at, int inside, int c, int count
             long column = at.left + j;
             if (inside || (row >= 0 && row < g->height && column >= 0 && column < g->width)) {
                 long pixel = row * g->width + column;
-                vec values = load(at.x + pixel * channels + c, count);
+                vec values = means ? spread_mean(g, at.x, row, column, c, count)
+                                   : load(at.x + pixel * channels + c, count);
                 if (g->mask)
                     values = chosen(values, at.mask + pixel * SIGN_BYTES(channels), c, count);
                 d[6 * i + j] = values;
@@ -219,13 +232,55 @@ INLINE void tile_into(const conv_args *g, place at, int inside, int c, int count
         into(t + j, 6, d[j], d[6 + j], d[12 + j], d[18 + j], d[24 + j], d[30 + j]);
 #pragma GCC unroll 6
     for (int i = 0; i < 6; i++) {
-        vec *r = t + 6 * i, o[6];
-        into(o, 1, r[0], r[1], r[2], r[3], r[4], r[5]);
-#pragma GCC unroll 6
-        for (int j = 0; j < 6; j++) *(vec *)(v + (6 * i + j) * plane + c) = o[j];
+        vec *r = t + 6 * i;
+        into(o + 6 * i, 1, r[0], r[1], r[2], r[3], r[4], r[5]);
     }
 }
 
+INLINE void tile_into(const conv_args *g, place at, int inside, int c, int count, vec *o) {
+    if (g->x_means)
+        transform(g, at, inside, 1, c, count, o);
+    else
+        transform(g, at, inside, 0, c, count, o);
+}
+
+INLINE void tile_to(const conv_args *g, place at, int inside, int c, int count, float *v,
+                    long plane) {
+    vec o[36];
+    tile_into(g, at, inside, c, count, o);
+#pragma GCC unroll 36
+    for (int i = 0; i < 36; i++) *(vec *)(v + i * plane + c) = o[i];
+}
+
+/* Where tile t lies; `inside` says whether all that it reads is there. */
+INLINE place tile_at(const conv_args *g, long t, int *inside) {
+    long across = (g->out_width + 3) / 4, down = (g->out_height + 3) / 4;
+    long n = t / (across * down), of = t % (across * down), pixel = n * g->height * g->width;
+    long read = g->x_means ? n * (g->height / 2) * (g->width / 2) : pixel;
+    place at = {g->x + read * g->channels,
+                g->mask ? g->mask + pixel * SIGN_BYTES(g->channels) : 0,
+                of / across * 4 - g->pad, of % across * 4 - g->pad};
+    *inside = at.top >= 0 && at.left >= 0 && at.top + 6 <= g->height && at.left + 6 <= g->width;
+    return at;
+}
+
+/* The means of a tile's 4 x 4 pixels, the first of them at (top, left) of all means. */
+INLINE void means_out(const conv_args *g, long sample, long top, long left, int n, int count,
+                      const vec *found) {
+    long down = g->out_height / 2, across = g->out_width / 2;
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++)
+#pragma GCC unroll 2
+        for (int j = 0; j < 2; j++) {
+            if (top + i >= down || left + j >= across) continue;
+            const vec *at = found + 8 * i + 2 * j;
+            long pixel = (sample * down + top + i) * across + left + j;
+            store(g->y + pixel * g->out_channels + n, 0.25f * (at[0] + at[1] + at[4] + at[5]),
+                  count);
+        }
+}
+
+/* m: the channels from n on of a tile's products, `plane` floats from one matrix to the next. */
 INLINE void tile_out(const conv_args *g, long sample, long top, long left, int n, int count,
                      const float *m, long plane) {
     vec t[24], bias = g->bias ? load(g->bias + n, count) : (vec){0};
@@ -233,50 +288,51 @@ INLINE void tile_out(const conv_args *g, long sample, long top, long left, int n
     for (int j = 0; j < 6; j++) {
         vec c[6];
 #pragma GCC unroll 6
-        for (int i = 0; i < 6; i++) c[i] = *(const vec *)(m + (6 * i + j) * plane + n);
+        for (int i = 0; i < 6; i++) c[i] = *(const vec *)(m + (6 * i + j) * plane);
         outof(t + j, 6, c[0], c[1], c[2], c[3], c[4], c[5]);
+    }
+    vec found[16];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        vec *r = t + 6 * i;
+        outof(found + 4 * i, 1, r[0], r[1], r[2], r[3], r[4], r[5]);
     }
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
-        if (top + i >= g->out_height) return;
-        vec *r = t + 6 * i, o[4];
-        outof(o, 1, r[0], r[1], r[2], r[3], r[4], r[5]);
+        if (top + i >= g->out_height) break;
         long first = (sample * g->out_height + top + i) * g->out_width + left;
         float *row = g->y + first * g->out_channels + n;
 #pragma GCC unroll 4
         for (int j = 0; j < 4; j++) {
             if (left + j >= g->out_width) break;
-            vec value = o[j] + bias;
+            vec value = found[4 * i + j] + bias;
             if (g->relu) value = positive(value);
-            store(row + j * g->out_channels, value, count);
+            if (g->y_means)
+                found[4 * i + j] = value;
+            else
+                store(row + j * g->out_channels, value, count);
             if (g->signs)
                 sign(g->signs + (first + j) * SIGN_BYTES(g->out_channels), n, value, count);
         }
     }
+    if (g->y_means) means_out(g, sample, top / 2, left / 2, n, count, found);
 }
 
-static void block_of_tiles(const conv_args *g, long first, long last, float *scratch) {
+static void block_of_tiles(const conv_args *g, long first, long last, void *scratch) {
     long across = (g->out_width + 3) / 4, down = (g->out_height + 3) / 4;
-    long deep = (g->channels + LANES - 1) / LANES * LANES;
-    long wide = (g->out_channels + LANES - 1) / LANES * LANES;
-    long tiles = last - first;
+    long deep = PADDED(g->channels), wide = PADDED(g->out_channels), tiles = last - first;
     /* one vector between planes, so that they do not fall on the same sets of the cache */
     long plane = tiles * deep + LANES, out_plane = tiles * wide + LANES;
-    float *v = scratch, *m = scratch + 36 * plane;
+    float *v = scratch, *m = v + 36 * plane;
     for (long t = 0; t < tiles; t++) {
-        long n = (first + t) / (across * down), of = (first + t) % (across * down);
-        long pixel = n * g->height * g->width;
-        place at = {g->x + pixel * g->channels,
-                    g->mask ? g->mask + pixel * SIGN_BYTES(g->channels) : 0,
-                    of / across * 4 - g->pad, of % across * 4 - g->pad};
-        int inside = at.top >= 0 && at.left >= 0 && at.top + 6 <= g->height &&
-                     at.left + 6 <= g->width;
+        int inside;
+        place at = tile_at(g, first + t, &inside);
         for (int c = 0; c < g->channels; c += LANES) {
             int count = g->channels - c < LANES ? (int)(g->channels - c) : LANES;
             if (inside && count == LANES)
-                tile_into(g, at, 1, c, LANES, v + t * deep, plane);
+                tile_to(g, at, 1, c, LANES, v + t * deep, plane);
             else
-                tile_into(g, at, inside, c, count, v + t * deep, plane);
+                tile_to(g, at, inside, c, count, v + t * deep, plane);
         }
     }
     for (int xi = 0; xi < 36; xi++)
@@ -286,37 +342,43 @@ static void block_of_tiles(const conv_args *g, long first, long last, float *scr
         long n = (first + t) / (across * down), of = (first + t) % (across * down);
         for (int c = 0; c < g->out_channels; c += LANES) {
             int count = g->out_channels - c < LANES ? (int)(g->out_channels - c) : LANES;
+            const float *found = m + t * wide + c;
             if (count == LANES)
-                tile_out(g, n, of / across * 4, of % across * 4, c, LANES, m + t * wide, out_plane);
+                tile_out(g, n, of / across * 4, of % across * 4, c, LANES, found, out_plane);
             else
-                tile_out(g, n, of / across * 4, of % across * 4, c, count, m + t * wide, out_plane);
+                tile_out(g, n, of / across * 4, of % across * 4, c, count, found, out_plane);
         }
     }
 }
 
-/* 0 when done, 1 when there was no memory. */
-int impasto_conv(const conv_args *g) {
-    long across = (g->out_width + 3) / 4, down = (g->out_height + 3) / 4;
-    long tiles = g->batch * across * down;
-    long deep = (g->channels + LANES - 1) / LANES * LANES;
-    long wide = (g->out_channels + LANES - 1) / LANES * LANES;
+typedef void block(const conv_args *g, long first, long last, void *scratch);
+
+/* All tiles in blocks that begin at multiples of `rows`; each tile needs `each` bytes of scratch,
+ * each block `more` besides. 0 when done, 1 when there was no memory. */
+static int in_blocks(const conv_args *g, long rows, size_t each, size_t more, block *work) {
+    long tiles = g->batch * ((g->out_width + 3) / 4) * ((g->out_height + 3) / 4);
     long threads = g->threads < 1 ? 1 : g->threads;
     long rounds = (tiles + g->block * threads - 1) / (g->block * threads);
-    long groups = (tiles + ROWS - 1) / ROWS, blocks = rounds * threads;
+    long groups = (tiles + rows - 1) / rows, blocks = rounds * threads;
     if (blocks > groups) blocks = groups;
-    long most = (groups + blocks - 1) / blocks * ROWS;
-    size_t bytes = sizeof(float) * 36 * (size_t)(most * (deep + wide) + 2 * LANES);
+    size_t bytes = each * (size_t)((groups + blocks - 1) / blocks * rows) + more;
     bytes = (bytes + 4095) / 4096 * 4096;
     char *scratch = aligned_alloc(4096, bytes * (size_t)threads);
     if (!scratch) return 1;
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
     for (long thread = 0; thread < threads; thread++)
         for (long b = thread; b < blocks; b += threads)
-            block_of_tiles(g, groups * b / blocks * ROWS,
-                           b + 1 == blocks ? tiles : groups * (b + 1) / blocks * ROWS,
-                           (float *)(scratch + (size_t)thread * bytes));
+            work(g, groups * b / blocks * rows,
+                 b + 1 == blocks ? tiles : groups * (b + 1) / blocks * rows,
+                 scratch + (size_t)thread * bytes);
     free(scratch);
     return 0;
+}
+
+/* 0 when done, 1 when there was no memory. */
+int impasto_conv(const conv_args *g) {
+    size_t each = sizeof(float) * 36 * (size_t)(PADDED(g->channels) + PADDED(g->out_channels));
+    return in_blocks(g, ROWS, each, sizeof(float) * 36 * 2 * LANES, block_of_tiles);
 }
 
 /* ---- Gram matrices of (rows, channels), channels a multiple of LANES ---- */
@@ -364,9 +426,9 @@ static void outer_panels(const float *a, int rows, const float *b, int width, in
 /* x^T x of the positions from first to last, counted along lines of `length` of them. Sums of
  * SPAN * LAPS positions are floats; theirs are doubles, since positions can be millions. */
 static void gram_of(const float *x, long first, long last, long length, long stride, long channels,
-                    float *work, double *total) {
-    float *out = work + (channels + PANEL - 1) / PANEL * PANEL * SPAN;
+                    char *scratch, double *total) {
     long each = channels * channels;
+    float *out = (float *)scratch, *work = out + each;
     memset(out, 0, sizeof(float) * (size_t)each);
     memset(total, 0, sizeof(double) * (size_t)each);
     const float *line = x + first / length * stride;
@@ -392,13 +454,15 @@ static void gram_of(const float *x, long first, long last, long length, long str
     }
 }
 
-/* out = x^T x, symmetric, of `lines` lines of `length` positions, `stride` floats apart; parts of
- * the positions are summed in order. 1 when there is no memory. */
-int impasto_gram(const float *x, int64_t lines, int64_t length, int64_t stride, int64_t channels,
-                 float *out, int64_t threads) {
-    long each = channels * channels, wide = (channels + PANEL - 1) / PANEL * PANEL;
+typedef void gram_part(const float *x, long first, long last, long length, long stride,
+                       long channels, char *scratch, double *total);
+
+/* See impasto_gram; `work` needs `more` bytes of scratch besides a matrix of floats. */
+static int gram_by(gram_part *work, size_t more, const float *x, int64_t lines, int64_t length,
+                   int64_t stride, int64_t channels, float *out, int64_t threads) {
+    long each = channels * channels;
     size_t totals = (sizeof(double) * (size_t)each + 63) / 64 * 64;
-    size_t bytes = totals + sizeof(float) * (size_t)(each + wide * SPAN);
+    size_t bytes = totals + sizeof(float) * (size_t)each + more;
     bytes = (bytes + 4095) / 4096 * 4096;
     char *scratch = aligned_alloc(4096, bytes * (size_t)threads);
     if (!scratch) return 1;
@@ -406,8 +470,7 @@ int impasto_gram(const float *x, int64_t lines, int64_t length, int64_t stride, 
     for (long t = 0; t < threads; t++) {
         char *mine = scratch + (size_t)t * bytes;
         long rows = lines * length, first = rows * t / threads, last = rows * (t + 1) / threads;
-        gram_of(x, first, last, length, stride, channels, (float *)(mine + totals),
-                (double *)mine);
+        work(x, first, last, length, stride, channels, mine + totals, (double *)mine);
     }
     for (long i = 0; i < channels; i++)
         for (long j = i; j < channels; j++) {
@@ -418,6 +481,14 @@ int impasto_gram(const float *x, int64_t lines, int64_t length, int64_t stride, 
         }
     free(scratch);
     return 0;
+}
+
+/* out = x^T x, symmetric, of `lines` lines of `length` positions, `stride` floats apart; parts of
+ * the positions are summed in order. 1 when there is no memory. */
+int impasto_gram(const float *x, int64_t lines, int64_t length, int64_t stride, int64_t channels,
+                 float *out, int64_t threads) {
+    size_t panels = sizeof(float) * SPAN * (size_t)((channels + PANEL - 1) / PANEL * PANEL);
+    return gram_by(gram_of, panels, x, lines, length, stride, channels, out, threads);
 }
 
 #define STEP (4 * ROWS) /* positions that are multiplied at once */
