@@ -45,6 +45,54 @@ def test_same_path_as_torch() -> None:
     torch.testing.assert_close(ours, walk(torchs, theirs, 30), atol=1e-9, rtol=0)
 
 
+def clamped(asked: float | None, steps: int = 30) -> list[Tensor]:
+    """Points on the way to a minimum beyond the bounds; torch's optimiser for None."""
+    x = torch.full((40,), 0.5, dtype=torch.float64, requires_grad=True)
+    goal, found = torch.linspace(-0.4, 1.2, 40, dtype=torch.float64), []
+    exact = {"max_iter": 1, "history_size": 6, "tolerance_grad": 0, "tolerance_change": 0}
+    optimiser = LBFGS([x], history=6, asked=asked) if asked is not None else None
+
+    def closure() -> Tensor:
+        x.grad = None
+        loss = (STIFF * (x - goal).square() + (x - goal) ** 4).sum() / 40
+        loss.backward()
+        return loss.detach()
+
+    theirs = torch.optim.LBFGS([x], lr=1.0, **exact)
+    for _ in range(steps):
+        (optimiser or theirs).step(closure)
+        with torch.no_grad():
+            x.clamp_(0, 1)
+        found.append(x.detach().clone())
+    return found
+
+
+def test_asked_for_in_full_is_torchs_path_between_clamps() -> None:
+    for mine, theirs in zip(clamped(1.0), clamped(None), strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-9, rtol=0)
+    assert not torch.allclose(clamped(0.0)[-1], clamped(1.0)[-1], atol=1e-4)
+
+
+def test_a_displacement_is_what_happened_and_a_share_of_what_else_was_asked_for() -> None:
+    x = torch.full((4,), 0.5, dtype=torch.float64, requires_grad=True)
+    optimiser = LBFGS([x], first=0.4, asked=0.75)
+
+    def closure() -> Tensor:
+        x.grad = STIFF[::10] * (x.detach() - START[::10])
+        return torch.zeros(())
+
+    asked = x.detach().clone()
+    optimiser.step(closure)
+    asked, before = x.detach() - asked, asked
+    with torch.no_grad():
+        x.clamp_(0.3, 0.7)
+    happened = x.detach() - before
+    assert not torch.allclose(asked, happened)
+    optimiser.step(closure)
+    (kept,) = optimiser.state[x]["s"]
+    torch.testing.assert_close(kept, 0.25 * happened + 0.75 * asked)
+
+
 def test_direction_is_the_textbooks() -> None:
     """The recursion equals a product with the explicitly updated inverse Hessian (eq. 7.16)."""
     rng = np.random.default_rng(0)

@@ -34,7 +34,8 @@ class Pairs:
 
     Attributes:
         memory: Its ``s`` and ``y`` are lists of as many vectors, oldest first; ``products`` those
-            of all with all in the order of :attr:`vectors`, lists of numbers.
+            of all with all in the order of :attr:`vectors`, lists of numbers; ``point`` and
+            ``gradient`` those of the step before, see :meth:`follow`.
         store: Where the vectors are.
     """
 
@@ -50,13 +51,17 @@ class Pairs:
         """Begin anew."""
         self.memory.update(s=[], y=[], products=[])
 
-    def follow(self, point: Tensor, gradient: Tensor, most: int) -> Array:
+    def follow(self, point: Tensor, gradient: Tensor, most: int, happened: float = 1.0) -> Array:
         """Take the pair between the last point and this one, if it shows any curvature.
+
+        The displacement is ``happened`` times ``point`` less what the memory has as the last point:
+        that times as much, less what else the displacement is made of.
 
         Args:
             point: Vector.
             gradient: There.
             most: Pairs that are kept.
+            happened: How much what happened counts in a displacement.
 
         Returns:
             Products of the gradient with all :attr:`vectors`, and with itself at the end.
@@ -70,7 +75,8 @@ class Pairs:
         found: Array = np.zeros((3, len(old) + 3))
         both = point, memory["point"], gradient, memory["gradient"]
         for x, x0, g, g0, ds, dy, *rest in store.pieces(*both, s, y, *old, step=PIECE):
-            torch.sub(x, x0, out=ds)
+            torch.mul(x, happened, out=ds)
+            ds.sub_(x0)
             torch.sub(g, g0, out=dy)
             every = (*rest, ds, dy, g)
             rows = torch.stack([torch.dot(new, v) for new in (ds, dy, g) for v in every])

@@ -72,6 +72,8 @@ class Optimiser:
         history: Curvature pairs that L-BFGS keeps; each costs 24 bytes a pixel.
         bounded: Whether L-BFGS leaves out of the gradient what would push a clamped pixel further
             out, see :class:`impasto.engine.lbfgs.LBFGS`.
+        asked: What L-BFGS's pairs hold of the part of a step that clamping took back, see
+            :class:`impasto.engine.lbfgs.LBFGS`.
         average: Decay of the running mean of the iterates that is the result; 0 takes the last
             iterate. The mean is corrected for its start at zero (as Adam's moments are).
         decay: Last step size as a fraction of the first; falls along half a cosine.
@@ -85,6 +87,7 @@ class Optimiser:
     scaled: bool = True
     history: int = 20
     bounded: bool = False
+    asked: float = 0.0
     first: float = 0.0
     average: float = 0.0
     decay: float = 1.0
@@ -367,7 +370,8 @@ def _make(settings: Optimiser, pixels: Pixels, store: Store) -> torch.optim.Opti
         return torch.optim.SGD(parameters, lr=settings.lr, foreach=False)
     clamped = isinstance(pixels, PlainPixels) and pixels.clamp
     bounds = (0.0, 1.0) if settings.bounded and clamped else None
-    return LBFGS(parameters, settings.lr, settings.history, settings.first, store, bounds)
+    numbers = settings.lr, settings.history, settings.first
+    return LBFGS(parameters, *numbers, store, bounds, settings.asked)
 
 
 def optimise(

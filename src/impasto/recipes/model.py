@@ -54,6 +54,7 @@ class OptimizerSpec(Data):
     scaled: bool = True
     history: int = Field(default=20, ge=1, le=100)
     bounded: bool = False
+    asked: float = Field(default=0.0, ge=0, le=1)
     average: float = Field(default=0.0, ge=0, lt=1)
     decay: float = Field(default=1.0, ge=0, le=1)
 

@@ -44,7 +44,7 @@ IMPASTO = Recipe(
             weight=20.0,
         ),
     ),
-    optimizer=OptimizerSpec(name="lbfgs", lr=1.0, history=20, bounded=True, first=0.02),
+    optimizer=OptimizerSpec(name="lbfgs", lr=1.0, history=20, asked=0.9, first=0.02),
     init="content",
     margin=8,
     schedule=Schedule(
