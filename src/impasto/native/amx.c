@@ -204,8 +204,7 @@ static int together(const conv_args *g) {
     long rounds = (tiles + g->block * g->threads - 1) / (g->block * g->threads);
     long groups = (tiles + SIDE - 1) / SIDE;
     size_t most = (size_t)((groups + rounds - 1) / rounds * SIDE);
-    size_t bytes = (PASSAGE_BYTES(g) * most + PASSAGE_MORE + 4095) / 4096 * 4096;
-    void *scratch = aligned_alloc(4096, bytes);
+    void *scratch = borrow(PASSAGE_BYTES(g) * most + PASSAGE_MORE);
     if (!scratch) return 1;
 #pragma omp parallel num_threads(g->threads)
     for (long round = 0; round < rounds; round++) {
@@ -222,7 +221,7 @@ static int together(const conv_args *g) {
 #pragma omp for schedule(static)
         for (long t = 0; t < p.count; t++) tile_from(g, p, t);
     }
-    free(scratch);
+    give_back(scratch);
     return 0;
 }
 
@@ -244,7 +243,7 @@ int impasto_times_split(const float *x, int64_t lines, int64_t length, int64_t s
     long blocks = (length + PAIR - 1) / PAIR, next = width / DEEP * PARTS * TILE;
     size_t each = sizeof(uint16_t) * 2 * (size_t)next + sizeof(float) * PAIR * PAIR;
     each = (each + 4095) / 4096 * 4096;
-    char *scratch = aligned_alloc(4096, each * (size_t)threads);
+    char *scratch = borrow(each * (size_t)threads);
     if (!scratch) return 1;
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
     for (long t = 0; t < threads; t++) {
@@ -280,7 +279,7 @@ int impasto_times_split(const float *x, int64_t lines, int64_t length, int64_t s
         }
         _tile_release();
     }
-    free(scratch);
+    give_back(scratch);
     return 0;
 }
 

@@ -7,6 +7,7 @@
  *
  * Vectors are the compiler's (GCC and Clang): as wide as the machine's registers.
  */
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,35 @@ INLINE void store(float *p, vec v, int count) {
 INLINE vec splat(float s) { return s - (vec){0}; }
 
 INLINE vec positive(vec values) { return (vec)((ivec)values & (ivec)(values > (vec){0})); }
+
+/* ---- room to work in, kept from one call to the next: fresh pages cost more than the work ---- */
+
+#define KEPT_MOST (64UL << 20)
+static atomic_flag kept_is_lent = ATOMIC_FLAG_INIT;
+static void *kept;
+static size_t kept_bytes;
+
+/* At least so many bytes; NULL when there is no memory. Whoever comes while the kept room is lent, or
+ * asks for much, gets some for once. */
+static void *borrow(size_t bytes) {
+    bytes = (bytes + 4095) / 4096 * 4096;
+    if (bytes > KEPT_MOST || atomic_flag_test_and_set(&kept_is_lent))
+        return aligned_alloc(4096, bytes);
+    if (bytes > kept_bytes) {
+        free(kept);
+        kept = aligned_alloc(4096, bytes);
+        kept_bytes = kept ? bytes : 0;
+        if (!kept) atomic_flag_clear(&kept_is_lent);
+    }
+    return kept;
+}
+
+static void give_back(void *room) {
+    if (room && room == kept)
+        atomic_flag_clear(&kept_is_lent);
+    else
+        free(room);
+}
 
 /* ---- signs: a bit per channel, the bits of a pixel from a byte of their own on ---- */
 
@@ -363,7 +393,7 @@ static int in_blocks(const conv_args *g, long rows, size_t each, size_t more, bl
     if (blocks > groups) blocks = groups;
     size_t bytes = each * (size_t)((groups + blocks - 1) / blocks * rows) + more;
     bytes = (bytes + 4095) / 4096 * 4096;
-    char *scratch = aligned_alloc(4096, bytes * (size_t)threads);
+    char *scratch = borrow(bytes * (size_t)threads);
     if (!scratch) return 1;
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
     for (long thread = 0; thread < threads; thread++)
@@ -371,7 +401,7 @@ static int in_blocks(const conv_args *g, long rows, size_t each, size_t more, bl
             work(g, groups * b / blocks * rows,
                  b + 1 == blocks ? tiles : groups * (b + 1) / blocks * rows,
                  scratch + (size_t)thread * bytes);
-    free(scratch);
+    give_back(scratch);
     return 0;
 }
 
@@ -464,7 +494,7 @@ static int gram_by(gram_part *work, size_t more, const float *x, int64_t lines, 
     size_t totals = (sizeof(double) * (size_t)each + 63) / 64 * 64;
     size_t bytes = totals + sizeof(float) * (size_t)each + more;
     bytes = (bytes + 4095) / 4096 * 4096;
-    char *scratch = aligned_alloc(4096, bytes * (size_t)threads);
+    char *scratch = borrow(bytes * (size_t)threads);
     if (!scratch) return 1;
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
     for (long t = 0; t < threads; t++) {
@@ -479,7 +509,7 @@ static int gram_by(gram_part *work, size_t more, const float *x, int64_t lines, 
                 sum += ((double *)(scratch + (size_t)t * bytes))[i * channels + j];
             out[i * channels + j] = out[j * channels + i] = (float)sum;
         }
-    free(scratch);
+    give_back(scratch);
     return 0;
 }
 
@@ -502,7 +532,7 @@ int impasto_times(const float *x, int64_t lines, int64_t length, int64_t stride,
     if (stride == length * width && out_stride == stride) length *= lines, lines = 1;
     long blocks = (length + STEP - 1) / STEP;
     size_t each = (sizeof(float) * STEP * (size_t)width + 4095) / 4096 * 4096;
-    char *scratch = add ? aligned_alloc(4096, each * (size_t)threads) : NULL;
+    char *scratch = add ? borrow(each * (size_t)threads) : NULL;
     if (add && !scratch) return 1;
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
     for (long t = 0; t < threads; t++) {
@@ -518,7 +548,7 @@ int impasto_times(const float *x, int64_t lines, int64_t length, int64_t stride,
                     *(vec *)(to + i) += *(vec *)(part + i);
         }
     }
-    free(scratch);
+    give_back(scratch);
     return 0;
 }
 
