@@ -31,9 +31,8 @@ TILED_BASE = 900_000_000
 PLANE = 12
 #: Pictures that a job holds besides the optimiser's, whole and in tiles.
 PICTURES, TILED_PICTURES = 8, 2
-#: Process over need where freed memory is kept: blocks do not fit into each other's places.
-KEPT = 1.25
-#: The same in large tiles: those of each section have sizes of their own.
+#: Process over need where freed memory is kept, in large tiles: those of each section have sizes of
+#: their own, and blocks do not fit into each other's places.
 TILED_KEPT = 1.8
 #: Copies of the layers that losses look at; of those that they need whole.
 COPIES, WHOLE_COPIES = 1.0, 4.0
@@ -108,18 +107,12 @@ def estimate(backbone: Backbone, layers: Iterable[str], optimiser: Optimiser, pi
     names = set(layers)
     per_pixel = activation_bytes(backbone, names) + optimiser_bytes(optimiser)
     per_pixel += _copies(backbone, names) + PICTURES * PLANE
-    return fixed(backbone, names) + _kept(backbone) * per_pixel * pixels
+    return fixed(backbone, names) + per_pixel * pixels
 
 
 def fixed(backbone: Backbone, layers: Iterable[str]) -> float:
     """Bytes of a run that do not depend on the picture's size."""
     return BASE + backbone.filter_bytes({backbone.resolve(n) for n in layers if n != IMAGE})
-
-
-def _kept(backbone: Backbone) -> float:
-    """:data:`KEPT` where it applies."""
-    on_cpu = next(backbone.parameters()).device.type == "cpu"
-    return KEPT if on_cpu and keeps() else 1.0
 
 
 def _copies(backbone: Backbone, layers: Iterable[str]) -> float:
