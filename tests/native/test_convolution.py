@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -135,6 +137,15 @@ def test_results_do_not_depend_on_threads_or_on_the_run():
     finally:
         torch.set_num_threads(threads)
     assert all(torch.equal(found[0], other) for other in found)
+
+
+@needs_kernels
+def test_calls_at_the_same_time_do_not_share_their_room():
+    x, f = draw(1, 128, 30, 30, seed=0), filters(128, 96)
+    expected = native.convolve(x, f, 1, relu=True)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: native.convolve(x, f, 1, relu=True), range(40)))
+    assert all(torch.equal(made, expected) for made in found)
 
 
 @needs_kernels
