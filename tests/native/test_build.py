@@ -57,6 +57,21 @@ def test_compiled_once_and_kept_even_where_a_damaged_file_lay(fresh):
     assert str(first.path) in native.describe()
 
 
+@needs_kernels
+def test_a_compiler_that_cannot_make_tiles_makes_the_rest(fresh, monkeypatch):
+    monkeypatch.setattr(choice, "ours", lambda *_: True)
+    expected = features()
+    with_tiles, without = build.FLAGS[:2]
+    monkeypatch.setattr(build, "FLAGS", ((*with_tiles, "-no-such-flag"), without))
+    build._library.cache_clear()
+    found = build.library()
+    assert found is not None
+    assert not found.splits
+    assert found.lanes == native.library().lanes
+    for name, made in features().items():
+        torch.testing.assert_close(made, expected[name], rtol=1e-4, atol=1e-5)
+
+
 def test_without_a_compiler_torch_does_the_work(request, monkeypatch):
     expected = features()
     fresh = request.getfixturevalue("fresh")

@@ -6,7 +6,7 @@
  * (the idea: Henry, Tang & Heinecke 2019, "Leveraging the bfloat16 AI datatype for higher-precision
  * computations"). This file is compiled behind kernels.c, as one text.
  */
-#if defined(__AMX_BF16__) && defined(__linux__) && LANES == 16
+#if defined(__AMX_BF16__) && defined(__linux__) && LANES == 16 && !defined(NO_TILES)
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -225,7 +225,7 @@ static int together(const conv_args *g) {
     return 0;
 }
 
-#define SMALL (2L << 20) /* bytes of filters that stay in a thread's cache */
+#define SMALL (2L << 20) /* bytes of filters that stay in a thread's cache; as in convolution.py */
 
 /* As impasto_conv, for channels in thirty-twos, with u in parts. */
 int impasto_conv_split(const conv_args *g) {
