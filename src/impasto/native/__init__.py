@@ -6,6 +6,7 @@ measured to be faster.
 """
 
 from impasto.native.build import SWITCH, describe, library
+from impasto.native.channels import normalise
 from impasto.native.convolution import Filters, convolve
 from impasto.native.grams import add_gram_pull, gram
 from impasto.native.pooling import mean_pool
@@ -22,5 +23,6 @@ __all__ = [
     "gram",
     "library",
     "mean_pool",
+    "normalise",
     "sparse",
 ]

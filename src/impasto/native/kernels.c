@@ -635,6 +635,110 @@ void impasto_unpool(const float *y, int64_t batch, int64_t height, int64_t width
     }
 }
 
+/* ---- sums and mixtures by channel: instance normalisation, forward and backward ----
+ *
+ * Maps are lines of `width` floats, in which the channels lie once or several times; the last line
+ * of a map may end early. Lines are taken in spans, the same whatever the number of threads. */
+
+#define SPAN 256 /* lines that are summed in one go */
+#define BRIEF 32 /* lines that are summed as floats, before doubles take over */
+#define SPANS(length, width) (((length) + (width) * SPAN - 1) / ((width) * SPAN))
+
+INLINE void span_sums(int vectors, const float *x, const float *slope, const float *made,
+                      const float *centre, long from, long to, long length, long width, long c,
+                      double *sums) {
+    for (long begin = from; begin < to; begin += BRIEF) {
+        long end = begin + BRIEF < to ? begin + BRIEF : to;
+        vec first[PANEL_VECTORS], second[PANEL_VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) first[v] = second[v] = (vec){0};
+        for (long line = begin; line < end; line++) {
+            long start = line * width + c;
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++) {
+                long at = start + v * LANES;
+                int count = (int)(length - at < width - c - v * LANES ? length - at
+                                                                      : width - c - v * LANES);
+                if (count <= 0) continue;
+                vec apart = load(x + at, count) - load(centre + c + v * LANES, count);
+                vec u = apart;
+                if (slope) {
+                    u = load(slope + at, count);
+                    if (made)
+                        u = (vec)((ivec)u & (ivec)(load(made + at, count) > (vec){0}));
+                }
+                first[v] += u;
+                second[v] += u * apart;
+            }
+        }
+        for (int v = 0; v < vectors; v++)
+            for (int i = 0; i < LANES && c + v * LANES + i < width; i++) {
+                sums[c + v * LANES + i] += first[v][i];
+                sums[width + c + v * LANES + i] += second[v][i];
+            }
+    }
+}
+
+/* For each of `batch` maps of `length` floats, the sums of u and of u (x - centre) by column, as
+ * doubles (batch, spans, 2, width). u are the slopes, 0 where `made` is not above 0 if there is
+ * such; without slopes u is x - centre. `centre` is (batch, width). */
+void impasto_sums(const float *x, const float *slope, const float *made, const float *centre,
+                  int64_t batch, int64_t length, int64_t width, double *sums, int64_t threads) {
+    long spans = SPANS(length, width), lines = (length + width - 1) / width;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long at = 0; at < batch * spans; at++) {
+        long map = at / spans, from = at % spans * SPAN;
+        long to = from + SPAN < lines ? from + SPAN : lines;
+        const float *u = slope ? slope + map * length : NULL;
+        const float *y = made ? made + map * length : NULL;
+        double *out = sums + at * 2 * width;
+        memset(out, 0, sizeof(double) * 2 * (size_t)width);
+        for (long c = 0; c < width; c += PANEL) {
+            const float *middle = centre + map * width;
+            if (width - c >= PANEL)
+                span_sums(PANEL_VECTORS, x + map * length, u, y, middle, from, to, length, width,
+                          c, out);
+            else
+                for (long d = c; d < width; d += LANES)
+                    span_sums(1, x + map * length, u, y, middle, from, to, length, width, d, out);
+        }
+    }
+}
+
+/* out = factor (x - centre) + shift, plus share times the slopes (0 where `made` is not above 0), plus
+ * `besides`, what is below 0 made 0 if `relu`; each only where there is one. centre, factor,
+ * share and shift are (batch, width). */
+void impasto_mix(const float *x, const float *slope, const float *made, const float *besides,
+                 const float *centre, const float *factor, const float *share, const float *shift,
+                 int64_t batch, int64_t length, int64_t width, int64_t relu, float *out,
+                 int64_t threads) {
+    long spans = SPANS(length, width);
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long at = 0; at < batch * spans; at++) {
+        long map = at / spans, from = at % spans * SPAN * width;
+        long to = from + SPAN * width < length ? from + SPAN * width : length, base = map * length;
+        const float *a = factor + map * width, *b = share ? share + map * width : NULL;
+        const float *m = centre + map * width, *k = shift + map * width;
+        for (long line = from; line < to; line += width) {
+            long whole = to - line < width ? to - line : width;
+            for (long c = 0; c < whole; c += LANES) {
+                int count = (int)(whole - c);
+                long here = base + line + c;
+                vec v = (load(x + here, count) - load(m + c, count)) * load(a + c, count) +
+                        load(k + c, count);
+                if (slope) {
+                    vec u = load(slope + here, count);
+                    if (made)
+                        u = (vec)((ivec)u & (ivec)(load(made + here, count) > (vec){0}));
+                    v += u * load(b + c, count);
+                }
+                if (besides) v += load(besides + here, count);
+                store(out + here, relu ? positive(v) : v, count);
+            }
+        }
+    }
+}
+
 /* ---- 3 x 3 convolutions of few channels (the picture's three): products of whole patches ---- */
 
 #define STRIP (4 * ROWS) /* positions whose patches are multiplied at once */

@@ -17,56 +17,23 @@ from torch import Tensor, nn
 
 from impasto.errors import UsageError
 from impasto.networks.framing import framed, unframed
-from impasto.networks.layers import conv, moments_of, smoothly_enlarged, zeroed
+from impasto.networks.layers import Mirrored, moments_of, smoothly_enlarged, valid, zeroed
 from impasto.networks.model import NETWORKS, numbers
+from impasto.networks.norm import ConditionalNorm
+from impasto.networks.sight import STRIDE, Sight
 
 #: What an architecture may set: channels and residual blocks at a quarter of the size, channels
-#: at half and at full size, number of styles.
-DEFAULTS = {"width": 64, "blocks": 5, "half": 24, "full": 8, "styles": 1}
+#: at half and at full size, number of styles, and whether it looks through a pretrained network.
+DEFAULTS = {"width": 64, "blocks": 5, "half": 24, "full": 8, "styles": 1, "sight": 0}
 #: Pixels that are folded into channels, per axis.
 FOLD = 4
-#: Added to variances before the root (Ulyanov et al. 2016).
-EPS = 1e-5
+#: Blocks from one look at what is seen to the next.
+EVERY = 2
 #: Slope of the way past the network, at mid grey: the logit's, 4, softened.
 SLOPE = 4.0
 #: Bytes per pixel at the peak of a pass: in any case, and for each channel at full size, of which
 #: five copies exist at once. Measured: 260 with 8 channels, 780 with 32, 920 with 40.
 FLAT, EACH = 100, 21
-
-
-class ConditionalNorm(nn.Module):
-    """Instance normalisation whose scale and shift belong to the style.
-
-    ``gamma (x - mean) / sqrt(var + eps) + beta`` with the mean and the (biased) variance of each
-    channel over the picture, and gamma, beta mixed by the shares of the styles.
-
-    Source: Dumoulin, Shlens & Kudlur 2017, section 2.2.
-
-    Args:
-        channels: Of the features.
-        styles: How many styles there are.
-    """
-
-    def __init__(self, channels: int, styles: int) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.ones(styles, channels))
-        self.beta = nn.Parameter(torch.zeros(styles, channels))
-
-    def forward(
-        self, x: Tensor, shares: Tensor, moments: tuple[Tensor, Tensor] | None = None
-    ) -> Tensor:
-        """Normalise.
-
-        Args:
-            x: (B, C, H, W).
-            shares: (B or 1, S) weights of the styles.
-            moments: Variance and mean, (B, C, 1, 1), of a whole of which ``x`` is a part.
-        """
-        var, mean = moments or moments_of(x)
-        scale = (shares @ self.gamma)[..., None, None] * torch.rsqrt(var + EPS)
-        shift = (shares @ self.beta)[..., None, None] - mean * scale
-        made: Tensor = torch.addcmul(shift, x, scale)
-        return made
 
 
 class ConditionalBlock(nn.Module):
@@ -79,13 +46,15 @@ class ConditionalBlock(nn.Module):
 
     def __init__(self, channels: int, styles: int) -> None:
         super().__init__()
-        self.first, self.first_norm = conv(channels, channels), ConditionalNorm(channels, styles)
-        self.second, self.second_norm = conv(channels, channels), ConditionalNorm(channels, styles)
+        self.first = Mirrored(channels, channels)
+        self.first_norm = ConditionalNorm(channels, styles)
+        self.second = Mirrored(channels, channels)
+        self.second_norm = ConditionalNorm(channels, styles)
 
     def forward(self, x: Tensor, shares: Tensor) -> Tensor:
         """(B, C, H, W) to the same."""
-        inner = F.relu(self.first_norm(self.first(x), shares), inplace=True)
-        made: Tensor = x + self.second_norm(self.second(inner), shares)
+        inner = self.first_norm(self.first(x), shares, relu=True)
+        made: Tensor = self.second_norm(self.second(inner), shares, besides=x)
         return made
 
 
@@ -131,28 +100,35 @@ class FastNet(PhotoNet):
         half: Channels at half the size.
         full: Channels at full size.
         styles: How many styles it knows.
+        sight: 1 adds to the trunk what a pretrained network sees (:mod:`impasto.networks.sight`),
+            before every second block; 0 does not look.
     """
 
-    def __init__(self, *, width: int, blocks: int, half: int, full: int, styles: int) -> None:
+    def __init__(
+        self, *, width: int, blocks: int, half: int, full: int, styles: int, sight: int = 0
+    ) -> None:
         super().__init__(styles, max(full, half / 4, width / FOLD**2))
-        self.first = conv(3 * FOLD**2, width)
+        self.first = Mirrored(3 * FOLD**2, width)
         self.first_norm = ConditionalNorm(width, styles)
         self.blocks = nn.ModuleList(ConditionalBlock(width, styles) for _ in range(blocks))
-        self.to_half, self.half_norm = conv(width, half), ConditionalNorm(half, styles)
-        self.to_full, self.full_norm = conv(half, full), ConditionalNorm(full, styles)
-        self.last = zeroed(conv(full, 3))
-        self.past = zeroed(conv(3, 3))
+        self.to_half, self.half_norm = Mirrored(width, half), ConditionalNorm(half, styles)
+        self.to_full, self.full_norm = Mirrored(half, full), ConditionalNorm(full, styles)
+        self.last = zeroed(Mirrored(full, 3))
+        self.past = zeroed(Mirrored(3, 3))
+        self.sight = Sight(width, styles, -(-blocks // EVERY)) if sight else None
+        if sight:
+            self.multiple = STRIDE
 
     @classmethod
     def of(cls, architecture: str) -> FastNet:
         """From ``width=64,blocks=5`` and so on, see :data:`DEFAULTS`."""
-        return cls(**numbers(architecture, DEFAULTS))
+        return cls(**numbers(architecture, DEFAULTS, zero=("sight",)))
 
     def forward(self, image: Tensor, shares: Tensor | None = None) -> Tensor:
         """Paint.
 
         Args:
-            image: (B, 3, H, W) in [0, 1]; H and W multiples of 4, at least 8.
+            image: (B, 3, H, W) in [0, 1]; H and W multiples of 4, with sight of 8, at least 8.
             shares: (B or 1, S) weights of the styles, summing to 1; the first style without.
 
         Returns:
@@ -160,15 +136,18 @@ class FastNet(PhotoNet):
         """
         shares = self.shares(image, shares)
         x = self.trunk(image, shares)
-        x = F.relu(self.half_norm(self.to_half(smoothly_enlarged(x)), shares), inplace=True)
-        x = F.relu(self.full_norm(self.to_full(smoothly_enlarged(x)), shares), inplace=True)
+        x = self.half_norm(self.to_half(smoothly_enlarged(x)), shares, relu=True)
+        x = self.full_norm(self.to_full(smoothly_enlarged(x)), shares, relu=True)
         return self.finished(self.last(x), image, self.past(image - 0.5))
 
     def trunk(self, image: Tensor, shares: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, width, H / 4, W / 4): everything but the way back to full size."""
-        x = F.pixel_unshuffle(image - 0.5, FOLD)
-        x = F.relu(self.first_norm(self.first(x), shares), inplace=True)
-        for block in self.blocks:
+        folded = F.pixel_unshuffle(image - 0.5, FOLD)
+        x: Tensor = self.first_norm(self.first(folded), shares, relu=True)
+        seen = None if self.sight is None else self.sight(image, shares)
+        for place, block in enumerate(self.blocks):
+            if self.sight is not None and place % EVERY == 0:
+                x = x + self.sight.joins[place // EVERY](seen)
             x = block(x, shares)
         return x
 
@@ -240,7 +219,8 @@ def _by_strips(network: FastNet, image: Tensor, shares: Tensor, strip: int) -> T
     half_moments = _moments(half(a, b) for a, b in _spans(rows, strip // 2))
 
     def halved(start: int, stop: int) -> Tensor:
-        return F.relu(network.half_norm(half(start, stop), shares, half_moments), inplace=True)
+        made: Tensor = network.half_norm(half(start, stop), shares, half_moments, relu=True)
+        return made
 
     def full(start: int, stop: int) -> Tensor:
         """Rows of the layer at full size before its norm."""
@@ -251,7 +231,7 @@ def _by_strips(network: FastNet, image: Tensor, shares: Tensor, strip: int) -> T
     made = torch.empty_like(image)
     for start, stop in _spans(2 * rows, strip):
         first, last = max(0, start - 1), min(2 * rows, stop + 1)
-        x = F.relu(network.full_norm(full(first, last), shares, full_moments), inplace=True)
+        x = network.full_norm(full(first, last), shares, full_moments, relu=True)
         past = _mirrored(network.past, image[..., first:last, :] - 0.5, start - first, last - stop)
         x = _mirrored(network.last, x, start - first, last - stop)
         made[..., start:stop, :] = network.finished(x, image[..., start:stop, :], past)
@@ -264,7 +244,7 @@ def _spans(rows: int, strip: int) -> Iterator[tuple[int, int]]:
 
 
 def _rows(
-    layer: nn.Conv2d, x: Tensor, start: int, stop: int, first: int = 0, whole: int | None = None
+    layer: Mirrored, x: Tensor, start: int, stop: int, first: int = 0, whole: int | None = None
 ) -> Tensor:
     """Rows ``start`` to ``stop`` of ``layer(smoothly_enlarged(x))``.
 
@@ -285,10 +265,10 @@ def _rows(
     return _mirrored(layer, part, start - above, below - stop)
 
 
-def _mirrored(layer: nn.Conv2d, x: Tensor, above: int, below: int) -> Tensor:
+def _mirrored(layer: Mirrored, x: Tensor, above: int, below: int) -> Tensor:
     """``layer`` on rows with ``above`` and ``below`` neighbours (0 or 1); 0 is mirrored."""
     x = F.pad(x, (1, 1, 1 - above, 1 - below), mode="reflect")
-    return F.conv2d(x, layer.weight, layer.bias)
+    return valid(x, layer.filters)
 
 
 def _moments(parts: Iterable[Tensor]) -> tuple[Tensor, Tensor]:

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
-from impasto.networks.fast import FOLD, SLOPE, ConditionalBlock, ConditionalNorm, PhotoNet
+from impasto.networks.fast import FOLD, SLOPE, ConditionalBlock, PhotoNet
 from impasto.networks.layers import conv, enlarged
 from impasto.networks.model import LARGEST, NETWORKS
+from impasto.networks.norm import ConditionalNorm
 
 #: As printed, without the number of styles.
 PRINTED = "c9s1-32,d64,d128,R128,R128,R128,R128,R128,u64,u32,c9s1-3"

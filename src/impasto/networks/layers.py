@@ -35,20 +35,29 @@ class Mirrored(nn.Conv2d):
 
     def forward(self, x: Tensor, relu: bool = False) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H, W); with ``relu`` nothing is below 0."""
+        return mirrored(x, self.filters, relu)
+
+    @property
+    def filters(self) -> Filters:
+        """Weight and bias, made ready for the kernels when they are first needed."""
         assert self.bias is not None
         mine = self._filters
         if mine is None or mine.weight is not self.weight or mine.bias is not self.bias:
             mine = self._filters = Filters(self.weight, self.bias)
-        return mirrored(x, mine, relu)
+        return mine
 
 
 def mirrored(x: Tensor, filters: Filters, relu: bool = False) -> Tensor:
     """What :class:`Mirrored` computes, (B, I, H, W) to (B, O, H, W)."""
-    grown = F.pad(x, (1, 1, 1, 1), mode="reflect")
+    return valid(F.pad(x, (1, 1, 1, 1), mode="reflect"), filters, relu)
+
+
+def valid(x: Tensor, filters: Filters, relu: bool = False) -> Tensor:
+    """As :func:`mirrored`, of an ``x`` that has its border already: two rows and columns less."""
     exporting = torch.compiler.is_exporting()  # a file cannot call our kernels
-    made = None if exporting else convolve(grown, filters, 0, relu=relu)
+    made = None if exporting else convolve(x, filters, 0, relu=relu)
     if made is None:
-        made = F.conv2d(grown, filters.weight, filters.bias)
+        made = F.conv2d(x, filters.weight, filters.bias)
         made = made.relu_() if relu else made
     return made
 

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from impasto.networks.fast import ConditionalNorm, FastNet, PhotoNet
+from impasto.networks.fast import FastNet, PhotoNet
 from impasto.networks.layers import conv, enlarged, zeroed
 from impasto.networks.model import NETWORKS, numbers
+from impasto.networks.norm import ConditionalNorm
 from impasto.networks.texture import NOISE, Block
 
 #: Scales, channels that each of them adds, and number of styles.

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from impasto.engine.allocator import kept_memory
 from impasto.errors import Diverged
 from impasto.training.group import Group
 from impasto.training.photos import Stream
@@ -62,10 +63,11 @@ class Training:
     def steps(self) -> Iterator[Taken]:
         """Train what is left; closing the iterator stops cleanly."""
         self.task.network.train()
-        while self.done < self.plan.steps:
-            terms = self._step(self._batch())
-            self.done += 1
-            yield Taken(self.done, terms)
+        with kept_memory():
+            while self.done < self.plan.steps:
+                terms = self._step(self._batch())
+                self.done += 1
+                yield Taken(self.done, terms)
 
     @contextmanager
     def averaged(self) -> Iterator[nn.Module]:
