@@ -49,7 +49,8 @@ class ConditionalNorm(nn.Module):
             relu: Whether what is below 0 becomes 0.
             besides: Added before that, like ``x``.
         """
-        gamma, beta = shares @ self.gamma, shares @ self.beta
+        gamma, beta = self._mixed(self.gamma, shares), self._mixed(self.beta, shares)
+        x = x.float() if x.dtype == torch.bfloat16 else x  # moments of so few digits are none
         if moments is None:
             whole = normalise(x, gamma, beta, EPS, relu=relu, besides=besides)
             if whole is not None:
@@ -59,3 +60,8 @@ class ConditionalNorm(nn.Module):
         made: Tensor = torch.addcmul(beta[..., None, None] - mean * scale, x, scale)
         made = made if besides is None else made + besides
         return F.relu(made, inplace=True) if relu else made
+
+    @staticmethod
+    def _mixed(rows: Tensor, shares: Tensor) -> Tensor:
+        """The rows of the styles by their shares, (B or 1, C); as exact under autocast."""
+        return (shares[..., None] * rows).sum(1)

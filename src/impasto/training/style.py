@@ -58,9 +58,9 @@ class StyleTask(Task):
     ``seen``, one for each painting, learns in every step to tell the painting from what the
     network paints, from all of its pictures in the batch together.
 
-    ``precision`` is that of the network that the objective looks through while training:
-    ``float32``, or ``bfloat16``, which takes a third of the time where processors have it. Figures
-    are always in ``float32``.
+    ``convolutions`` is the precision of those while training, the objective's and the painter's:
+    ``float32``, or ``bfloat16``, faster where processors have it. Statistics, weights, figures and
+    what is painted afterwards are in ``float32`` either way.
 
     ``diversity``, for a network with noise, is the weight of a term that pushes apart two pictures
     of the same photo (:func:`impasto.training.variety.alike`); every photo is then painted twice.
@@ -84,7 +84,7 @@ class StyleTask(Task):
             {
                 **{"recipe": "impasto", "strength": 1.0, "smooth": 1.0, "painting": 512},
                 **{"each": 1, "network": "fast", "critic": 0.0, "seen": "relu3_1"},
-                **{"diversity": 0.0, "precision": "float32"},
+                **{"diversity": 0.0, "convolutions": "float32"},
             }
         )
         self.kind = self.numbers["network"]
@@ -92,7 +92,7 @@ class StyleTask(Task):
         self.names = tuple(Path(p.source.name).stem for p in asked.styles)
         recipe = find_recipe(self.numbers["recipe"])
         self.backbone, specs = eyes(recipe, asked.device)
-        self.eyes = at_precision(self.backbone, self.numbers["precision"])
+        self.eyes = at_precision(self.backbone, self.numbers["convolutions"])
         self.terms = [t for spec in specs if (t := scaled(spec, self.numbers)).weight]
         self.architecture, self.painter = painter(
             self.kind, asked.architecture or "", count, self.backbone, asked.seed
@@ -162,8 +162,10 @@ class StyleTask(Task):
         noise: tuple[Tensor, ...] = ()
         if self.painter.noisy:
             noise = (noise_at(self.asked.seed, place, photos.shape).to(photo.device),)
-        made: Tensor = self.painter(photos, shares, *noise)
-        return torch.split(made, draws)
+        brief = self.numbers["convolutions"] == "bfloat16"
+        with torch.autocast(photo.device.type, torch.bfloat16, enabled=brief):
+            made: Tensor = self.painter(photos, shares, *noise)
+        return torch.split(made.float(), draws)
 
     def state(self) -> dict[str, Any]:
         """The critics."""
@@ -282,7 +284,7 @@ def at_precision(backbone: Backbone, precision: str) -> Eyes:
         UsageError: There is none of that name.
     """
     if precision not in PRECISIONS:
-        raise UsageError(f"precision {precision}", hint=f"use {' or '.join(PRECISIONS)}")
+        raise UsageError(f"convolutions in {precision}", hint=f"use {' or '.join(PRECISIONS)}")
     return backbone if precision == "float32" else Brief(backbone)
 
 
