@@ -10,7 +10,8 @@ from torch import Tensor
 from impasto.errors import UsageError
 from impasto.networks import FastNet, build
 from impasto.networks.fast import ConditionalNorm, paint
-from impasto.networks.layers import moments_of
+from impasto.networks.layers import Enlarging, moments_of, smoothly_enlarged
+from impasto.networks.sight import LAYERS, eyes
 
 SMALL = "width=6,blocks=2,half=5,full=4,styles=3"
 
@@ -101,3 +102,77 @@ def test_moments(shape: tuple[int, ...]) -> None:
         torch.testing.assert_close(mean.double(), wanted[1], rtol=1e-6, atol=0)
         torch.testing.assert_close(var.double(), wanted[0], rtol=1e-4, atol=1e-8)
     assert var[0, 0] == 0
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("size", [(2, 2), (2, 5), (7, 3), (37, 50)])
+@pytest.mark.parametrize("kernels", ["best", "off"])
+def test_frozen_it_enlarges_without_enlarging(
+    size: tuple[int, int], relu: bool, kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The border too: it is that of the enlarged input, mirrored."""
+    monkeypatch.setenv("IMPASTO_NATIVE", kernels)
+    torch.manual_seed(0)
+    layer = Enlarging(24, 8)
+    x = torch.randn(2, 24, *size).contiguous(memory_format=torch.channels_last)
+    large = torch.nn.functional.pad(smoothly_enlarged(x.double()), (1, 1, 1, 1), mode="reflect")
+    want = torch.nn.functional.conv2d(large, layer.weight.double(), layer.bias.double())
+    want = want.relu() if relu else want
+    torch.testing.assert_close(layer(x, relu).double(), want, rtol=0, atol=2e-5)
+    layer.requires_grad_(False)
+    torch.testing.assert_close(layer(x, relu).double(), want, rtol=0, atol=2e-5)
+    layer.weight.mul_(2)  # seen, though the filters were ready
+    assert (layer(x, relu).double() - want).abs().max() > 0.1
+
+
+SEEING = "width=8,blocks=3,half=6,full=4,styles=2,sight=1"
+
+
+@pytest.fixture
+def seeing() -> FastNet:
+    """With sight, and random numbers everywhere."""
+    draw = torch.Generator().manual_seed(1)
+    made = FastNet.of(SEEING).eval()
+    for parameter in made.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=draw) * 0.2
+    return made.requires_grad_(False)
+
+
+def test_sight_is_what_the_default_backbone_sees_at_half_the_size(seeing: FastNet) -> None:
+    image, shares = picture(48, 64), torch.tensor([[0.3, 0.7]])
+    sight = seeing.sight
+    assert sight is not None
+    small = torch.nn.functional.avg_pool2d(image, 2)
+    seen = eyes(image.device).taps(small, LAYERS)
+    near, far = (
+        torch.relu(norm(look(seen[name]), shares))
+        for look, norm, name in zip(sight.looks, sight.norms, LAYERS, strict=True)
+    )
+    want = torch.cat([near, smoothly_enlarged(far)], 1)
+    assert want.shape == (1, 16, 12, 16)
+    torch.testing.assert_close(sight(image, shares), want, rtol=0, atol=1e-5)
+    names = seeing.state_dict()
+    assert not any("conv1" in n for n in names)  # the eyes are not in the file
+    assert len(sight.joins) == 2
+
+
+def test_sight_changes_the_picture_and_nothing_until_it_is_learnt(seeing: FastNet) -> None:
+    image = picture(40, 56)
+    blind = FastNet.of(SEEING.replace("sight=1", "sight=0")).eval().requires_grad_(False)
+    own = seeing.state_dict()
+    blind.load_state_dict({n: v for n, v in own.items() if not n.startswith("sight.")})
+    shown = blind(image)
+    assert (seeing(image) - shown).abs().max() > 0.01
+    assert seeing.sight is not None
+    for join in seeing.sight.joins:
+        join.weight.zero_()
+        join.bias.zero_()
+    torch.testing.assert_close(seeing(image), shown, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(61, 43), (3, 70)])
+def test_strips_change_nothing_with_sight(seeing: FastNet, size: tuple[int, int]) -> None:
+    image = picture(*size)
+    whole = paint(seeing, image)
+    assert whole.shape == image.shape
+    torch.testing.assert_close(paint(seeing, image, strip=16), whole, rtol=0, atol=5e-6)

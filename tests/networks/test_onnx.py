@@ -54,6 +54,23 @@ def session_of(path: Path) -> Any:
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
+def test_a_network_with_sight_takes_its_eyes_along(tmp_path: Path) -> None:
+    lean = SMALL + ",sight=1"
+    made = FastNet.of(lean).eval()
+    draw = torch.Generator().manual_seed(1)
+    for parameter in made.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=draw) * 0.2
+    seeing = Model(made.requires_grad_(False), "fast", lean, Card())
+    path = tmp_path / "seeing.onnx"
+    assert export(seeing, path) < 1e-5
+    assert made.sight is not None
+    assert made.sight.eyes is None  # the network is as it was
+    image = torch.rand(1, 3, 51, 70, generator=draw)
+    shares = torch.tensor([[0.3, 0.7]])
+    found = session_of(path).run(None, {"image": image.numpy(), "shares": shares.numpy()})[0]
+    assert np.abs(found - paint(made, image, shares).numpy()).max() < 1e-4
+
+
 @pytest.mark.parametrize("size", [(2, 3), (51, 121), (256, 16)])
 def test_any_size_and_any_mixture(model: Model, file: Path, size: tuple[int, int]) -> None:
     """The picture of `impasto apply`, with its margin."""

@@ -80,6 +80,43 @@ def test_styles_take_turns_through_the_batch(task: StyleTask) -> None:
     )
 
 
+def test_convolutions_in_bfloat16_give_nearly_the_same() -> None:
+    """Rounded to eight bits on the way, so within a percent; figures are exact."""
+    settings = {"painting": "48", "strength": "0.5"}
+    batch = torch.cat([to_tensor(drawn(48, 48, s)) for s in (5, 6)])
+    found = {}
+    for kind in ("float32", "bfloat16"):
+        asked = Asked((drawn(48, 60, 1),), LEAN + ",sight=1", settings | {"convolutions": kind})
+        task = StyleTask(asked)
+        terms = task.objective(batch, 0)
+        torch.stack(list(terms.values())).sum().backward()
+        pulls = [p.grad for n, p in task.network.named_parameters() if n == "last.weight"]
+        assert pulls[0] is not None
+        terms = {n: v.detach() for n, v in terms.items()}
+        found[kind] = terms, pulls[0], task.validate(list(batch.split(1)))
+    exact, brief = found["float32"], found["bfloat16"]
+    for name, value in exact[0].items():
+        if name != "content":  # a rounding of nothing: the network begins as the photo, nearly
+            assert float(brief[0][name]) == pytest.approx(float(value), rel=0.02)
+    assert torch.nn.functional.cosine_similarity(exact[1].flatten(), brief[1].flatten(), 0) > 0.98
+    assert not torch.equal(exact[1], brief[1])
+    assert brief[2] == pytest.approx(exact[2], rel=1e-4)
+    with pytest.raises(UsageError, match="convolutions in float8"):
+        StyleTask(Asked((drawn(48, 60, 1),), LEAN, settings | {"convolutions": "float8"}))
+
+
+def test_a_network_gains_sight_and_paints_the_same_at_first(task: StyleTask) -> None:
+    seeing = StyleTask(Asked(task.asked.styles, LEAN + ",sight=1", {"painting": "48"}))
+    photo = to_tensor(drawn(48, 48, 3))
+    with torch.no_grad():
+        for parameter in task.network.parameters():
+            parameter.add_(0.01)
+        assert seeing.adopt(task.network.state_dict())
+        torch.testing.assert_close(seeing._shown(photo, 1), task._shown(photo, 1))
+    assert StyleTask(Asked(task.asked.styles, None, {"painting": "48"})).painter.multiple == 8
+    assert not task.adopt(seeing.network.state_dict())  # what it has seen cannot be left out
+
+
 def test_a_task_without_paintings_is_refused() -> None:
     with pytest.raises(UsageError, match="needs paintings"):
         StyleTask(Asked())

@@ -181,6 +181,8 @@ class Chain(Backbone):
 
     def _quiet(self, x: Tensor) -> bool:
         """Whether channels that are silent for pictures in [0, 1] are so for ``x``."""
+        if torch.compiler.is_exporting():
+            return False
         if x.device.type != "cpu" or x.dtype != torch.float32 or not x.numel():
             return False
         version = sum(p._version for p in self.parameters())

@@ -218,6 +218,7 @@ def _suits(x: Tensor, filters: Filters, pad: int, least: int) -> bool:
         and 0 <= pad <= 2
         and min(x.shape[-2:]) + 2 * pad >= least
         and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_exporting()  # a file cannot call our kernels
     )
 
 

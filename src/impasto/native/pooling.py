@@ -17,6 +17,8 @@ def mean_pool(x: Tensor) -> Tensor | None:
     Args:
         x: (B, C, H, W); an odd last row or column is left out.
     """
+    if torch.compiler.is_exporting():
+        return None
     rows = x.permute(0, 2, 3, 1)
     if x.device.type != "cpu" or x.dtype != torch.float32 or not rows.is_contiguous():
         return None

@@ -17,7 +17,14 @@ from torch import Tensor, nn
 
 from impasto.errors import UsageError
 from impasto.networks.framing import framed, unframed
-from impasto.networks.layers import Mirrored, moments_of, smoothly_enlarged, valid, zeroed
+from impasto.networks.layers import (
+    Enlarging,
+    Mirrored,
+    moments_of,
+    smoothly_enlarged,
+    valid,
+    zeroed,
+)
 from impasto.networks.model import NETWORKS, numbers
 from impasto.networks.norm import ConditionalNorm
 from impasto.networks.sight import STRIDE, Sight
@@ -111,8 +118,8 @@ class FastNet(PhotoNet):
         self.first = Mirrored(3 * FOLD**2, width)
         self.first_norm = ConditionalNorm(width, styles)
         self.blocks = nn.ModuleList(ConditionalBlock(width, styles) for _ in range(blocks))
-        self.to_half, self.half_norm = Mirrored(width, half), ConditionalNorm(half, styles)
-        self.to_full, self.full_norm = Mirrored(half, full), ConditionalNorm(full, styles)
+        self.to_half, self.half_norm = Enlarging(width, half), ConditionalNorm(half, styles)
+        self.to_full, self.full_norm = Enlarging(half, full), ConditionalNorm(full, styles)
         self.last = zeroed(Mirrored(full, 3))
         self.past = zeroed(Mirrored(3, 3))
         self.sight = Sight(width, styles, -(-blocks // EVERY)) if sight else None
@@ -136,8 +143,8 @@ class FastNet(PhotoNet):
         """
         shares = self.shares(image, shares)
         x = self.trunk(image, shares)
-        x = self.half_norm(self.to_half(smoothly_enlarged(x)), shares, relu=True)
-        x = self.full_norm(self.to_full(smoothly_enlarged(x)), shares, relu=True)
+        x = self.half_norm(self.to_half(x), shares, relu=True)
+        x = self.full_norm(self.to_full(x), shares, relu=True)
         return self.finished(self.last(x), image, self.past(image - 0.5))
 
     def trunk(self, image: Tensor, shares: Tensor) -> Tensor:

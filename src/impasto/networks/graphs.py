@@ -15,8 +15,9 @@ from impasto.errors import UsageError
 from impasto.images.resize import resize
 from impasto.networks.decoder import Decoder
 from impasto.networks.enhance import CUBIC, Enhancer
-from impasto.networks.fast import PhotoNet
+from impasto.networks.fast import FastNet, PhotoNet
 from impasto.networks.framing import framed, unframed
+from impasto.networks.sight import eyes
 from impasto.networks.texture import NOISE, TextureNet
 
 #: Largest side, in px.
@@ -51,6 +52,8 @@ def graph_of(network: nn.Module, kind: str) -> Graph:
         UsageError: It is not one pass.
     """
     network = copy.deepcopy(network).cpu().eval().requires_grad_(False)
+    if isinstance(network, FastNet) and network.sight is not None:  # a file needs all of it
+        network.sight.eyes = copy.deepcopy(eyes(torch.device("cpu")))
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     if isinstance(network, PhotoNet):
         return _painting(network)

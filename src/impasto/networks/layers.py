@@ -47,6 +47,66 @@ class Mirrored(nn.Conv2d):
         return mine
 
 
+class Enlarging(Mirrored):
+    """:class:`Mirrored`, of an input that is enlarged to twice its sides first, bilinear.
+
+    Once it is frozen, nothing is enlarged: each of the four pixels that a position becomes is a
+    3 x 3 convolution of the small input, with filters of its own. That is as many products on a
+    quarter of the positions, of four times as many channels, so far less is read and written.
+    Only at the outermost line of pixels, where the border is mirrored, is that not the same;
+    those are computed as they are said to be.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs)
+        self._four: tuple[Filters, int, Filters] | None = None
+
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, 2 H, 2 W); with ``relu`` nothing is below 0."""
+        small = min(x.shape[-2:]) < 2
+        if self.weight.requires_grad or small or torch.compiler.is_exporting():
+            return super().forward(smoothly_enlarged(x), relu)
+        made = valid(F.pad(x, (1, 1, 1, 1), mode="replicate"), self._fours(), relu)
+        made = F.pixel_shuffle(made, 2)
+        made[..., :1, :] = self._first_row(x, relu)
+        made[..., -1:, :] = self._first_row(x.flip(2), relu, upside=True)
+        made[..., :, :1] = self._first_column(x, relu)
+        made[..., :, -1:] = self._first_column(x.flip(3), relu, upside=True)
+        return made
+
+    def _first_row(self, x: Tensor, relu: bool, upside: bool = False) -> Tensor:
+        """(B, outputs, 1, 2 W); with ``upside`` the filters are turned upside down."""
+        weight = self.weight.flip(2) if upside else self.weight
+        rows = smoothly_enlarged(x[..., :2, :])[..., :2, :]
+        made = F.conv2d(F.pad(rows, (1, 1, 1, 0), mode="reflect"), weight, self.bias)
+        return made.relu_() if relu else made
+
+    def _first_column(self, x: Tensor, relu: bool, upside: bool = False) -> Tensor:
+        """(B, outputs, 2 H, 1), likewise."""
+        weight = self.weight.flip(3) if upside else self.weight
+        columns = smoothly_enlarged(x[..., :2])[..., :2]
+        made = F.conv2d(F.pad(columns, (1, 0, 1, 1), mode="reflect"), weight, self.bias)
+        return made.relu_() if relu else made
+
+    def _fours(self) -> Filters:
+        """Filters of the four pixels, the channels as ``pixel_shuffle`` wants them."""
+        mine = self.filters
+        version = mine.weight._version + mine.bias._version
+        if self._four is None or self._four[0] is not mine or self._four[1] != version:
+            with torch.inference_mode(mode=False), torch.no_grad():
+                # Low positions before, at and behind a pixel's own; what each of three takes.
+                turns = self.weight.new_tensor(
+                    (
+                        ((0.75, 0.25, 0.0), (0.25, 0.75, 0.75), (0.0, 0.0, 0.25)),
+                        ((0.25, 0.0, 0.0), (0.75, 0.75, 0.25), (0.0, 0.25, 0.75)),
+                    )
+                )
+                each = torch.einsum("yij,xkl,ocjl->oyxcik", turns, turns, mine.weight)
+                bias = mine.bias.repeat_interleave(4)
+                self._four = mine, version, Filters(each.flatten(0, 2).contiguous(), bias)
+        return self._four[2]
+
+
 def mirrored(x: Tensor, filters: Filters, relu: bool = False) -> Tensor:
     """What :class:`Mirrored` computes, (B, I, H, W) to (B, O, H, W)."""
     return valid(F.pad(x, (1, 1, 1, 1), mode="reflect"), filters, relu)
@@ -54,8 +114,7 @@ def mirrored(x: Tensor, filters: Filters, relu: bool = False) -> Tensor:
 
 def valid(x: Tensor, filters: Filters, relu: bool = False) -> Tensor:
     """As :func:`mirrored`, of an ``x`` that has its border already: two rows and columns less."""
-    exporting = torch.compiler.is_exporting()  # a file cannot call our kernels
-    made = None if exporting else convolve(x, filters, 0, relu=relu)
+    made = convolve(x, filters, 0, relu=relu)
     if made is None:
         made = F.conv2d(x, filters.weight, filters.bias)
         made = made.relu_() if relu else made

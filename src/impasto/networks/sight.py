@@ -38,12 +38,16 @@ class Sight(nn.Module):
         width: Channels of the trunk, which works on a quarter of the size.
         styles: How many styles there are.
         joins: How often what is seen is added to it; nothing is, until that is learnt.
+
+    Attributes:
+        eyes: A network of its own to see with, in place of the one that all share.
     """
 
     def __init__(self, width: int, styles: int, joins: int) -> None:
         super().__init__()
         self.looks = nn.ModuleList(nn.Conv2d(c, width, 1) for c in LAYERS.values())
         self.norms = nn.ModuleList(ConditionalNorm(width, styles) for _ in LAYERS)
+        self.eyes: Backbone | None = None
         self.joins = nn.ModuleList(
             zeroed(Mirrored(width * len(LAYERS), width)) for _ in range(joins)
         )
@@ -58,7 +62,7 @@ class Sight(nn.Module):
         Returns:
             (B, width for each of :data:`LAYERS`, H / 4, W / 4).
         """
-        found = eyes(image.device).taps(F.avg_pool2d(image, 2), LAYERS)
+        found = (self.eyes or eyes(image.device)).taps(F.avg_pool2d(image, 2), LAYERS)
         parts = zip(self.looks, self.norms, found.values(), strict=True)
         near, far = (norm(look(f), shares, relu=True) for look, norm, f in parts)
         return torch.cat([near, smoothly_enlarged(far)], 1)
