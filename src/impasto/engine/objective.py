@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from impasto.backbones import Backbone
 from impasto.errors import UsageError
 from impasto.images.resize import resize_map
 from impasto.losses import Critic, JointLoss, Loss, Target
@@ -211,7 +212,7 @@ class Objective:
     """
 
     def __init__(
-        self, backbone: Eyes, goals: Sequence[Goal], *, normalize_gradients: bool = False
+        self, backbone: Backbone, goals: Sequence[Goal], *, normalize_gradients: bool = False
     ) -> None:
         self.backbone = backbone
         self.normalize_gradients = normalize_gradients

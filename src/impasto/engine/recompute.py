@@ -70,8 +70,6 @@ class RecomputedObjective(SummedObjective):
         normalize_gradients: See :class:`Objective`.
     """
 
-    backbone: Backbone
-
     def __init__(
         self, backbone: Backbone, goals: Sequence[Goal], *, normalize_gradients: bool = False
     ) -> None:

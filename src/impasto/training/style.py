@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from torch import Tensor
 
 from impasto import backbones
 from impasto.backbones import Backbone, weights
-from impasto.engine.objective import IMAGE, Eyes, Goal, Objective, Term, goal_for
+from impasto.engine.devices import placed
+from impasto.engine.objective import IMAGE, Goal, Objective, Term, goal_for
 from impasto.errors import UsageError
 from impasto.images import Picture
 from impasto.images.resize import fit_size, resize
@@ -35,7 +35,7 @@ from impasto.training.variety import alike, noise_at
 STYLES_FACTOR = 5.0
 #: How the names of those numbers end.
 STYLED = ("gamma", "beta")
-#: How finely the objective's network computes.
+#: What convolutions may compute in while training.
 PRECISIONS = ("float32", "bfloat16")
 #: The critic of every painting.
 CRITIC = MarkovianAdversarial()
@@ -87,12 +87,12 @@ class StyleTask(Task):
                 **{"diversity": 0.0, "convolutions": "float32"},
             }
         )
-        self.kind = self.numbers["network"]
-        count, self.asked = len(asked.styles), asked
+        self.kind, self.asked = self.numbers["network"], asked
+        count = len(asked.styles)
         self.names = tuple(Path(p.source.name).stem for p in asked.styles)
         recipe = find_recipe(self.numbers["recipe"])
         self.backbone, specs = eyes(recipe, asked.device)
-        self.eyes = at_precision(self.backbone, self.numbers["convolutions"])
+        self.eyes = placed(self.backbone, asked.device, self._convolutions())
         self.terms = [t for spec in specs if (t := scaled(spec, self.numbers)).weight]
         self.architecture, self.painter = painter(
             self.kind, asked.architecture or "", count, self.backbone, asked.seed
@@ -106,6 +106,13 @@ class StyleTask(Task):
         self.plan = Plan(steps=8000, batch=4, crops=Crops(192), lr=2e-3, clip=5.0, view=256)
         self.critics: list[Target] = []
         self.styles = [self._style(picture, asked.device) for picture in asked.styles]
+
+    def _convolutions(self) -> str:
+        """What they compute in while training."""
+        name: str = self.numbers["convolutions"]
+        if name not in PRECISIONS:
+            raise UsageError(f"convolutions in {name}", hint=f"use {' or '.join(PRECISIONS)}")
+        return name
 
     def settings(self) -> dict[str, Any]:
         """The settings of the class, and the terms."""
@@ -162,7 +169,7 @@ class StyleTask(Task):
         noise: tuple[Tensor, ...] = ()
         if self.painter.noisy:
             noise = (noise_at(self.asked.seed, place, photos.shape).to(photo.device),)
-        brief = self.numbers["convolutions"] == "bfloat16"
+        brief = self._convolutions() == "bfloat16"
         with torch.autocast(photo.device.type, torch.bfloat16, enabled=brief):
             made: Tensor = self.painter(photos, shares, *noise)
         return torch.split(made.float(), draws)
@@ -241,7 +248,7 @@ class StyleTask(Task):
         made: Tensor = self.painter(photo, shares, *noise)
         return made
 
-    def _photo(self, photo: Tensor, eyes: Eyes) -> list[Goal]:
+    def _photo(self, photo: Tensor, eyes: Backbone) -> list[Goal]:
         own = [made(t) for t in self.terms if t.role != "style"]
         return [goal_for(term, eyes, [photo], (1.0,)) for term in own]
 
@@ -255,37 +262,6 @@ class StyleTask(Task):
             self.critics.append(CRITIC.target(seen))
         theirs = [made(t) for t in self.terms if t.role == "style"]
         return [goal_for(term, self.backbone, [image], (1.0,)) for term in theirs]
-
-
-class Brief:
-    """Sees as a backbone does, in bfloat16; what it sees is given as float32.
-
-    Args:
-        backbone: Which; not changed.
-    """
-
-    def __init__(self, backbone: Backbone) -> None:
-        self.backbone = copy.deepcopy(backbone).to(torch.bfloat16)
-
-    def taps(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """As :meth:`impasto.backbones.Backbone.taps`."""
-        found = self.backbone.taps(x.to(torch.bfloat16), layers)
-        return {name: value.float() for name, value in found.items()}
-
-    def min_size(self, layers: Iterable[str]) -> int:
-        """As :meth:`impasto.backbones.Backbone.min_size`."""
-        return self.backbone.min_size(layers)
-
-
-def at_precision(backbone: Backbone, precision: str) -> Eyes:
-    """``backbone``, seeing in that precision.
-
-    Raises:
-        UsageError: There is none of that name.
-    """
-    if precision not in PRECISIONS:
-        raise UsageError(f"convolutions in {precision}", hint=f"use {' or '.join(PRECISIONS)}")
-    return backbone if precision == "float32" else Brief(backbone)
 
 
 def painter(
