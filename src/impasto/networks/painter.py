@@ -13,8 +13,6 @@ from impasto.networks.shelf import loaded, names
 
 #: Kinds of networks that paint photos.
 KINDS = ("fast", "johnson", "mgan", "ulyanov")
-#: Bytes per pixel at the peak by strips; a strip takes what a pass takes besides.
-STRIPS = 120
 #: Rows of a strip where strips are chosen by themselves.
 ROWS = 256
 #: Pictures above this many pixels go by strips even where they would fit.
@@ -138,4 +136,5 @@ def rows_at_once(
     else:
         strip = 0 if tile == "off" else max(FOLD, int(tile) // FOLD * FOLD)
     part = min(1.0, strip / size[0]) if strip else 1.0
-    return strip, base + round((STRIPS + (each - STRIPS) * part) * pixels)
+    least = network.bytes_by_strips
+    return strip, base + round((least + (each - least) * part) * pixels)
