@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -179,3 +181,18 @@ def test_keeping_memory_can_be_switched_off(monkeypatch):
     monkeypatch.setenv("IMPASTO_KEEP_MEMORY", "off")
     with kept_memory() as kept:
         assert not kept
+
+
+def test_the_kernels_compile_without_a_warning(tmp_path):
+    """A macro that is defined twice, for one, changes what stands behind it."""
+    compiler = next((path for name in build.COMPILERS if (path := shutil.which(name))), None)
+    if compiler is None or platform.machine() != "x86_64":
+        pytest.skip("no compiler, or one for another processor")
+    text = tmp_path / "kernels.c"
+    text.write_bytes(
+        b"".join(files("impasto.native").joinpath(name).read_bytes() for name in build.SOURCES)
+    )
+    command = [compiler, *build.FLAGS[0], "-Wall", "-Wextra", "-fsyntax-only", str(text)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0
+    assert not done.stderr

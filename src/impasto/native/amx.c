@@ -329,8 +329,8 @@ INLINE void split_pair(vec one, vec two, uint16_t *to) {
 
 /* `count` matrices (inputs x outputs) as products want their right factor: tiles of columns, in each
  * tiles of rows, in each its parts, whose rows lie in pairs. */
-int impasto_parts(const float *from, int64_t count, int64_t inputs, int64_t outputs, uint16_t *to,
-                  int64_t threads) {
+void impasto_parts(const float *from, int64_t count, int64_t inputs, int64_t outputs, uint16_t *to,
+                   int64_t threads) {
     long columns = outputs / SIDE;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (long n = 0; n < count * columns; n++) {
@@ -340,7 +340,6 @@ int impasto_parts(const float *from, int64_t count, int64_t inputs, int64_t outp
             split_pair(*(const vec *)(at + k * outputs), *(const vec *)(at + (k + 1) * outputs),
                        tiles + k / DEEP * PARTS * TILE + k % DEEP * SIDE);
     }
-    return 0;
 }
 
 /* Sixteen channels of DEEP positions (those from `count` on are 0) as tiles of rows, `a`, and of

@@ -12,7 +12,7 @@ from impasto.native.build import Library, library
 from impasto.native.maps import at, sizes, threads
 
 #: Lines that ``impasto_sums`` takes at once, and floats that a line has at least.
-_SPAN, _LINE = 256, 64
+_GROUP, _LINE = 256, 64
 #: Deviations that are taken for rounding, relative to the largest channel of the features.
 NOISE = 4e-6
 
@@ -123,8 +123,8 @@ def _sums(
     batch, channels, height, width = x.shape
     times = _times(channels)
     line, length = times * channels, height * width * channels
-    spans = -(-length // (line * _SPAN))
-    sums = torch.empty(batch, spans, 2, line, dtype=torch.float64)
+    groups = -(-length // (line * _GROUP))
+    sums = torch.empty(batch, groups, 2, line, dtype=torch.float64)
     middle = centre.repeat(1, times).contiguous()
     lib.code.impasto_sums(
         *(at(x), _at(slope), _at(made), at(middle), *sizes(batch, length, line)),

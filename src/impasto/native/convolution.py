@@ -111,8 +111,12 @@ class Filters:
         if lib is None:
             return 0
         outputs, inputs = self.weight.shape[:2]
-        each = 2 * PARTS if splits(lib, *self.weight.shape[:2]) else self.weight.element_size()
+        each = 2 * PARTS if self._splits(lib) else self.weight.element_size()
         return 2 * (9 if self.thin else 36) * outputs * inputs * each
+
+    def _splits(self, lib: Library) -> bool:
+        """Whether they are multiplied in parts."""
+        return splits(lib, *self.weight.shape[:2])
 
     def packed(self, lib: Library, *, turned: bool, quiet: bool = False) -> Packed:
         """The filters as ``lib`` wants them.
@@ -124,12 +128,7 @@ class Filters:
         """
         silent = self.silent_outputs if turned else self.silent_inputs
         # Where none is silent, one copy serves both; products of parts leave none out.
-        quiet = (
-            quiet
-            and silent is not None
-            and bool(silent.any())
-            and not splits(lib, *self.weight.shape[:2])
-        )
+        quiet = quiet and silent is not None and bool(silent.any()) and not self._splits(lib)
         key = turned, quiet, self.weight._version, lib.splits
         if key not in self._packed:
             self._packed[key] = self._pack(lib, turned=turned, quiet=quiet)
@@ -148,7 +147,7 @@ class Filters:
         if turned:
             weight = weight.flip(2, 3).transpose(0, 1)
         matrices = _transformed(weight)
-        if splits(lib, *self.weight.shape[:2]):
+        if self._splits(lib):
             every = torch.arange(len(weight[0]), dtype=torch.int32)
             return Packed("impasto_conv_split", parts(matrices, lib), every, len(weight))
         return _matrix("impasto_conv", matrices, silent if quiet else None, lib, weight.shape[0])

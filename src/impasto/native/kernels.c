@@ -638,13 +638,13 @@ void impasto_unpool(const float *y, int64_t batch, int64_t height, int64_t width
 /* ---- sums and mixtures by channel: instance normalisation, forward and backward ----
  *
  * Maps are lines of `width` floats, in which the channels lie once or several times; the last line
- * of a map may end early. Lines are taken in spans, the same whatever the number of threads. */
+ * of a map may end early. Lines are taken in groups, the same whatever the number of threads. */
 
-#define SPAN 256 /* lines that are summed in one go */
+#define GROUP 256 /* lines that are summed in one go; as in channels.py */
 #define BRIEF 32 /* lines that are summed as floats, before doubles take over */
-#define SPANS(length, width) (((length) + (width) * SPAN - 1) / ((width) * SPAN))
+#define GROUPS(length, width) (((length) + (width) * GROUP - 1) / ((width) * GROUP))
 
-INLINE void span_sums(int vectors, const float *x, const float *slope, const float *made,
+INLINE void group_sums(int vectors, const float *x, const float *slope, const float *made,
                       const float *centre, long from, long to, long length, long width, long c,
                       double *sums) {
     for (long begin = from; begin < to; begin += BRIEF) {
@@ -680,15 +680,15 @@ INLINE void span_sums(int vectors, const float *x, const float *slope, const flo
 }
 
 /* For each of `batch` maps of `length` floats, the sums of u and of u (x - centre) by column, as
- * doubles (batch, spans, 2, width). u are the slopes, 0 where `made` is not above 0 if there is
+ * doubles (batch, groups, 2, width). u are the slopes, 0 where `made` is not above 0 if there is
  * such; without slopes u is x - centre. `centre` is (batch, width). */
 void impasto_sums(const float *x, const float *slope, const float *made, const float *centre,
                   int64_t batch, int64_t length, int64_t width, double *sums, int64_t threads) {
-    long spans = SPANS(length, width), lines = (length + width - 1) / width;
+    long groups = GROUPS(length, width), lines = (length + width - 1) / width;
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (long at = 0; at < batch * spans; at++) {
-        long map = at / spans, from = at % spans * SPAN;
-        long to = from + SPAN < lines ? from + SPAN : lines;
+    for (long at = 0; at < batch * groups; at++) {
+        long map = at / groups, from = at % groups * GROUP;
+        long to = from + GROUP < lines ? from + GROUP : lines;
         const float *u = slope ? slope + map * length : NULL;
         const float *y = made ? made + map * length : NULL;
         double *out = sums + at * 2 * width;
@@ -696,11 +696,11 @@ void impasto_sums(const float *x, const float *slope, const float *made, const f
         for (long c = 0; c < width; c += PANEL) {
             const float *middle = centre + map * width;
             if (width - c >= PANEL)
-                span_sums(PANEL_VECTORS, x + map * length, u, y, middle, from, to, length, width,
+                group_sums(PANEL_VECTORS, x + map * length, u, y, middle, from, to, length, width,
                           c, out);
             else
                 for (long d = c; d < width; d += LANES)
-                    span_sums(1, x + map * length, u, y, middle, from, to, length, width, d, out);
+                    group_sums(1, x + map * length, u, y, middle, from, to, length, width, d, out);
         }
     }
 }
@@ -712,11 +712,11 @@ void impasto_mix(const float *x, const float *slope, const float *made, const fl
                  const float *centre, const float *factor, const float *share, const float *shift,
                  int64_t batch, int64_t length, int64_t width, int64_t relu, float *out,
                  int64_t threads) {
-    long spans = SPANS(length, width);
+    long groups = GROUPS(length, width);
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (long at = 0; at < batch * spans; at++) {
-        long map = at / spans, from = at % spans * SPAN * width;
-        long to = from + SPAN * width < length ? from + SPAN * width : length, base = map * length;
+    for (long at = 0; at < batch * groups; at++) {
+        long map = at / groups, from = at % groups * GROUP * width;
+        long to = from + GROUP * width < length ? from + GROUP * width : length, base = map * length;
         const float *a = factor + map * width, *b = share ? share + map * width : NULL;
         const float *m = centre + map * width, *k = shift + map * width;
         for (long line = from; line < to; line += width) {
