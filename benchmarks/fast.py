@@ -92,8 +92,7 @@ class Subject:
 
     def objective(self, photo: Tensor, style: int) -> Objective:
         """What the network was trained on, for one photo (1, 3, H, W) and one painting."""
-        task = self.task
-        return Objective(task.backbone, [*task._photo(photo), *task.styles[style]])
+        return self.task.asked_of(photo, style)
 
     def painted(self, photo: Tensor, style: int) -> Tensor:
         with torch.no_grad():

@@ -207,8 +207,12 @@ class StyleTask(Task):
 
     def values(self, painted: Tensor, photo: Tensor, style: int) -> dict[str, Tensor]:
         """The recipe's weighted terms for one picture (1, 3, H, W)."""
+        return self.asked_of(photo, style)(painted)
+
+    def asked_of(self, photo: Tensor, style: int) -> Objective:
+        """What the recipe would lower for one photo (1, 3, H, W) and one painting."""
         own = self._photo(photo, self.backbone)
-        return Objective(self.backbone, [*own, *self.styles[style]])(painted)
+        return Objective(self.backbone, [*own, *self.styles[style]])
 
     @torch.no_grad()
     def validate(self, photos: Sequence[Tensor]) -> dict[str, float]:
