@@ -28,7 +28,8 @@ LAYERS = {"relu2_2": 128, "relu3_3": 256}
 @cache
 def eyes(device: torch.device) -> Backbone:
     """The network that sees, frozen."""
-    return backbones.load(backbones.DEFAULT, pooling="avg").to(device)
+    with torch.inference_mode(mode=False):  # they outlive it
+        return backbones.load(backbones.DEFAULT, pooling="avg").to(device)
 
 
 class Sight(nn.Module):
