@@ -6,7 +6,6 @@ import re
 from itertools import accumulate
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
@@ -44,7 +43,7 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, shares: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C', H', W')."""
         made: Tensor = self.layer(enlarged(x) if self.grown else x)
-        return made if self.norm is None else F.relu(self.norm(made, shares), inplace=True)
+        return made if self.norm is None else self.norm(made, shares, relu=True)
 
 
 class JohnsonNet(PhotoNet):

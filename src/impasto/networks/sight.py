@@ -3,7 +3,9 @@
 To keep what is in a photo while its features take on a painting's statistics, a network has to
 know what the objective's own network sees there. It learns that very slowly by itself; looking is
 cheap. The eyes are those of the default backbone, whose weights are installed with impasto, so no
-file of a network holds them. They look at half the size, where shapes are as well to be seen.
+file of a network holds them. They look at half the size, where shapes are as well to be seen, and
+beyond the border they see its last line: what is dark around a photo would be a mark of the border,
+and networks learn to put there what they do not want to have in the picture.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ LAYERS = {"relu2_2": 128, "relu3_3": 256}
 def eyes(device: torch.device) -> Backbone:
     """The network that sees, frozen."""
     with torch.inference_mode(mode=False):  # they outlive it
-        return backbones.load(backbones.DEFAULT, pooling="avg").to(device)
+        found = backbones.load(backbones.DEFAULT, pooling="avg", padding="replicate")
+    return found.to(device)
 
 
 class Sight(nn.Module):
