@@ -176,3 +176,11 @@ def test_strips_change_nothing_with_sight(seeing: FastNet, size: tuple[int, int]
     whole = paint(seeing, image)
     assert whole.shape == image.shape
     torch.testing.assert_close(paint(seeing, image, strip=16), whole, rtol=0, atol=5e-6)
+
+
+def test_the_eyes_see_no_border() -> None:
+    """Of a photo of one colour they see the same everywhere."""
+    seen = eyes(torch.device("cpu")).taps(torch.full((1, 3, 32, 40), 0.4), LAYERS)
+    for value in seen.values():
+        same = value.mean((2, 3), keepdim=True)
+        assert (value - same).abs().max() < 1e-4 * value.abs().max()
