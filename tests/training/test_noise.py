@@ -94,7 +94,7 @@ def test_what_makes_no_sense_is_refused(here: Path) -> None:
     settings = {"network": "ulyanov", "painting": 48}
     with pytest.raises(UsageError, match=r"multiple of 4, not 50 \(--size 48\)"):
         impasto.train("dusk.png", **request, size=50, architecture=WEAVER, set=settings)
-    with pytest.raises(UsageError, match="multiple of 4, not 50"):
+    with pytest.raises(UsageError, match="multiple of 8, not 50"):
         impasto.train("dusk.png", **request, size=50)
     with pytest.raises(UsageError, match="kind texture paint no photos"):
         impasto.train("dusk.png", **request, set={"network": "texture"})
