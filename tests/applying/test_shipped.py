@@ -30,7 +30,7 @@ def test_one_for_all_is_near_its_teachers_and_blends() -> None:
     for name, picture in made.items():
         errors = {n: np.abs(picture - other).mean() for n, other in taught.items()}
         assert min(errors, key=errors.__getitem__) == name
-        assert errors[name] < 0.4 * np.abs(photo - taught[name]).mean()
+        assert errors[name] < 0.55 * np.abs(photo - taught[name]).mean()
     pair = ("scream", "starry-night")
     mixed = impasto.apply("eight", photo, style=pair, style_blend=(0.5, 0.5)).array
     near = [np.abs(mixed - made[n]).mean() for n in pair]
