@@ -38,11 +38,12 @@ FOLD = 4
 EVERY = 2
 #: Slope of the way past the network, at mid grey: the logit's, 4, softened.
 SLOPE = 4.0
-#: Bytes per pixel at the peak of a pass by strips, without and with sight; measured: 88 and 175.
-STRIPS, STRIPS_SEEN = 120, 190
+#: Bytes per pixel at the peak of a pass by strips, without and with sight; measured: 89 and 201,
+#: with torch's kernels 115 and 249.
+STRIPS, STRIPS_SEEN = 120, 250
 #: Bytes per pixel at the peak of a pass at once: in any case, and for each channel at full size.
-#: Measured with torch's kernels: 260 with 8 channels, 780 with 32, 920 with 40; with ours 101, 300
-#: and 411, and 184 with 8 and sight.
+#: Measured with torch's kernels: 260 with 8 channels, 780 with 32, 920 with 40; with ours 94, 300
+#: and 411, and 204 with 8 and sight (259 with torch's).
 FLAT, EACH = 100, 21
 
 

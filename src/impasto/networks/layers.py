@@ -69,9 +69,9 @@ class Enlarging(Mirrored):
         made = valid(F.pad(x, (1, 1, 1, 1), mode="replicate"), self._fours(), relu)
         made = F.pixel_shuffle(made, 2)
         made[..., :1, :] = self._first_row(x, relu)
-        made[..., -1:, :] = self._first_row(x.flip(2), relu, upside=True)
+        made[..., -1:, :] = self._first_row(x[..., -2:, :].flip(2), relu, upside=True)
         made[..., :, :1] = self._first_column(x, relu)
-        made[..., :, -1:] = self._first_column(x.flip(3), relu, upside=True)
+        made[..., :, -1:] = self._first_column(x[..., -2:].flip(3), relu, upside=True)
         return made
 
     def _first_row(self, x: Tensor, relu: bool, upside: bool = False) -> Tensor:
