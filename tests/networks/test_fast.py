@@ -16,14 +16,18 @@ from impasto.networks.sight import LAYERS, eyes
 SMALL = "width=6,blocks=2,half=5,full=4,styles=3"
 
 
+def drawn(architecture: str, size: float) -> FastNet:
+    """With random numbers everywhere."""
+    draw = torch.Generator().manual_seed(1)
+    made = FastNet.of(architecture).eval()
+    for parameter in made.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=draw) * size
+    return made.requires_grad_(False)
+
+
 @pytest.fixture
 def network() -> FastNet:
-    """Small, with random numbers everywhere."""
-    draw = torch.Generator().manual_seed(1)
-    made = FastNet.of(SMALL).eval()
-    for parameter in made.parameters():
-        parameter.data = torch.randn(parameter.shape, generator=draw) * 0.3
-    return made.requires_grad_(False)
+    return drawn(SMALL, 0.3)
 
 
 def picture(height: int, width: int) -> Tensor:
@@ -130,12 +134,7 @@ SEEING = "width=8,blocks=3,half=6,full=4,styles=2,sight=1"
 
 @pytest.fixture
 def seeing() -> FastNet:
-    """With sight, and random numbers everywhere."""
-    draw = torch.Generator().manual_seed(1)
-    made = FastNet.of(SEEING).eval()
-    for parameter in made.parameters():
-        parameter.data = torch.randn(parameter.shape, generator=draw) * 0.2
-    return made.requires_grad_(False)
+    return drawn(SEEING, 0.2)
 
 
 def test_sight_is_what_the_default_backbone_sees_at_half_the_size(seeing: FastNet) -> None:
@@ -154,6 +153,7 @@ def test_sight_is_what_the_default_backbone_sees_at_half_the_size(seeing: FastNe
     names = seeing.state_dict()
     assert not any("conv1" in n for n in names)  # the eyes are not in the file
     assert len(sight.joins) == 2
+    assert seeing.bytes_per_pixel >= seeing.bytes_by_strips  # however narrow the rest is
 
 
 def test_sight_changes_the_picture_and_nothing_until_it_is_learnt(seeing: FastNet) -> None:

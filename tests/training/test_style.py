@@ -106,15 +106,19 @@ def test_convolutions_in_bfloat16_give_nearly_the_same() -> None:
 
 
 def test_a_network_gains_sight_and_paints_the_same_at_first(task: StyleTask) -> None:
-    seeing = StyleTask(Asked(task.asked.styles, LEAN + ",sight=1", {"painting": "48"}))
+    blind, seeing, usual = (
+        StyleTask(Asked(task.asked.styles, architecture, {"painting": "48"}))
+        for architecture in (LEAN, LEAN + ",sight=1", None)
+    )
     photo = to_tensor(drawn(48, 48, 3))
     with torch.no_grad():
-        for parameter in task.network.parameters():
+        for parameter in blind.network.parameters():
             parameter.add_(0.01)
-        assert seeing.adopt(task.network.state_dict())
-        torch.testing.assert_close(seeing._shown(photo, 1), task._shown(photo, 1))
-    assert StyleTask(Asked(task.asked.styles, None, {"painting": "48"})).painter.multiple == 8
-    assert not task.adopt(seeing.network.state_dict())  # what it has seen cannot be left out
+        assert (blind._shown(photo, 1) - seeing._shown(photo, 1)).abs().max() > 1e-3
+        assert seeing.adopt(blind.network.state_dict())
+        torch.testing.assert_close(seeing._shown(photo, 1), blind._shown(photo, 1))
+    assert usual.painter.multiple == 8  # with sight, unless another architecture is asked for
+    assert not blind.adopt(seeing.network.state_dict())  # what it has seen cannot be left out
 
 
 def test_a_task_without_paintings_is_refused() -> None:

@@ -41,6 +41,8 @@ SLOPE = 4.0
 #: Bytes per pixel at the peak of a pass by strips, without and with sight; measured: 89 and 201,
 #: with torch's kernels 115 and 249.
 STRIPS, STRIPS_SEEN = 120, 250
+#: At least, at once, with sight.
+SEEN = 260
 #: Bytes per pixel at the peak of a pass at once: in any case, and for each channel at full size.
 #: Measured with torch's kernels: 260 with 8 channels, 780 with 32, 920 with 40; with ours 94, 300
 #: and 411, and 204 with 8 and sight (259 with torch's).
@@ -113,6 +115,9 @@ class FastNet(PhotoNet):
         styles: How many styles it knows.
         sight: 1 adds to the trunk what a pretrained network sees (:mod:`impasto.networks.sight`),
             before every second block; 0 does not look.
+
+    Attributes:
+        bytes_by_strips: As ``bytes_per_pixel``, by strips, without what a strip takes.
     """
 
     def __init__(
@@ -130,6 +135,7 @@ class FastNet(PhotoNet):
         self.bytes_by_strips = STRIPS
         if sight:
             self.multiple, self.bytes_by_strips = STRIDE, STRIPS_SEEN
+            self.bytes_per_pixel = max(self.bytes_per_pixel, SEEN)
 
     @classmethod
     def of(cls, architecture: str) -> FastNet:
