@@ -82,11 +82,13 @@ def curve_of_ours(objective: Objective, start: Tensor) -> list[float]:
     return [float(step.loss) for step in run.steps()]
 
 
-def curve_of_torch(objective: Objective, start: Tensor, scale: float) -> list[float]:
+def curve_of_torch(
+    objective: Objective, start: Tensor, scale: float, most: int = GOAL
+) -> list[float]:
     """Value at each evaluation of torch's L-BFGS, the objective multiplied by ``scale``."""
     x = start.clone().requires_grad_(True)
     values: list[float] = []
-    optimiser = torch.optim.LBFGS([x], max_iter=GOAL, max_eval=GOAL, history_size=20)
+    optimiser = torch.optim.LBFGS([x], max_iter=most, max_eval=most, history_size=20)
     optimiser.param_groups[0]["tolerance_change"] = 0
     optimiser.param_groups[0]["tolerance_grad"] = 0
 

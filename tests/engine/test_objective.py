@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from impasto.engine.objective import IMAGE, Goal, Objective, Term, goal_for
+from impasto.engine.objective import IMAGE, Goal, Objective, Term, goal_for, looked
 from impasto.losses import Content, Gram, TotalVariation
 from impasto.testing import gradient_picture, thin_vgg
 
@@ -44,6 +44,31 @@ def test_weighted_sum_by_hand() -> None:
     assert values.keys() == by_hand.keys()
     for name, expected in by_hand.items():
         torch.testing.assert_close(values[name], torch.as_tensor(expected))
+
+
+def test_pictures_looked_at_together_have_the_values_and_gradients_of_each() -> None:
+    terms = [
+        Term("content", Content("mean"), ("relu2_2",), 3.0),
+        Term("style", Gram("hw", "mean"), ("relu1_1", "relu2_1"), 5.0),
+        Term("tv", TotalVariation(2.0), (IMAGE,), 7.0),
+    ]
+    goals = [goal_for(t, NET, [ART if t.name == "style" else PHOTO], [1.0]) for t in terms]
+    pictures = [t.clone().requires_grad_(True) for t in (X, X.flip(1), PHOTO)]
+    views = looked(NET, pictures, ["relu2_2", "relu1_1", "relu2_1", IMAGE])
+    for seen, picture in zip(views, pictures, strict=True):
+        assert seen.picture is picture
+        alone = Objective(NET, goals)(picture)
+        torch.testing.assert_close(Objective(seen, goals)(picture), alone)
+        expected = torch.autograd.grad(sum(alone.values()), picture)
+        again = Objective(seen, goals)(picture)
+        made = torch.autograd.grad(sum(again.values()), picture, retain_graph=True)
+        torch.testing.assert_close(made, expected)
+
+
+def test_eyes_that_have_looked_look_again_at_anything_else() -> None:
+    (seen,) = looked(NET, [PHOTO], ["relu1_1"])
+    torch.testing.assert_close(seen.taps(X, ["relu1_1"]), NET.taps(X, ["relu1_1"]))
+    torch.testing.assert_close(seen.taps(PHOTO, ["relu3_1"]), NET.taps(PHOTO, ["relu3_1"]))
 
 
 def test_blend_of_two_paintings_is_between_them() -> None:

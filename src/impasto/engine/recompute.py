@@ -74,12 +74,13 @@ class RecomputedObjective(SummedObjective):
         self, backbone: Backbone, goals: Sequence[Goal], *, normalize_gradients: bool = False
     ) -> None:
         super().__init__(backbone, goals, normalize_gradients=normalize_gradients)
+        self._network = backbone
         self._resolved = {n: backbone.resolve(n) for n in self.layers if n != IMAGE}
         self.stretches = stretches(backbone, self._resolved)
 
     def sums(self, image: Tensor) -> tuple[list[Target], dict[str, Tensor]]:
         """See :meth:`SummedObjective.sums`."""
-        self.backbone.check_size(image, self._resolved)
+        self._network.check_size(image, self._resolved)
         sums = {i: p.sums(image) for i, p in enumerate(self.parts) if p.layer == IMAGE}
         maps: dict[str, Tensor] = {}
         x = image
@@ -99,7 +100,7 @@ class RecomputedObjective(SummedObjective):
         mine = {n: r for n, r in self._resolved.items() if r in stretch.layers}
 
         def run(seen: Tensor) -> tuple[dict[int, Target], dict[str, Tensor], Tensor]:
-            taps = stretch.taps(self.backbone, seen)
+            taps = stretch.taps(self._network, seen)
             sums = {
                 i: p.sums(taps[mine[p.layer]]) for i, p in enumerate(self.parts) if p.layer in mine
             }

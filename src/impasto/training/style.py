@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from impasto import backbones
 from impasto.backbones import Backbone, weights
 from impasto.engine.devices import placed
-from impasto.engine.objective import IMAGE, Goal, Objective, Term, goal_for
+from impasto.engine.objective import IMAGE, Eyes, Goal, Objective, Term, goal_for, looked
 from impasto.errors import UsageError
 from impasto.images import Picture
 from impasto.images.resize import fit_size, resize
@@ -143,16 +143,20 @@ class StyleTask(Task):
         """Mean over the batch of the recipe's terms."""
         count, each = len(self.styles), self.numbers["each"]
         found, pairs, goals = [], [], []
-        for local, photo in enumerate(torch.split(batch, 1), step * len(batch)):
+        with torch.no_grad():
+            photos = looked(self.eyes, torch.split(batch, 1), layers_of(self._own))
+        for local, seen in enumerate(photos, step * len(batch)):
+            photo = seen.picture
             place = local * self.asked.world + self.asked.rank
             turns = [(place * each + i) % count for i in range(each)]
-            own = self._photo(photo, self.eyes)
+            own = self._photo(photo, seen)
             for style, pictures in zip(turns, self._painted(photo, turns, place), strict=True):
                 pairs.append(pictures)
                 goals += [(picture, style, own) for picture in torch.split(pictures, 1)]
-        seen = self._judged([(picture, style) for picture, style, _ in goals])
-        for (picture, style, own), judgement in zip(goals, seen, strict=True):
-            terms = Objective(self.eyes, [*own, *self.styles[style]])(picture)
+        judged = self._judged([(picture, style) for picture, style, _ in goals])
+        views = looked(self.eyes, [picture for picture, *_ in goals], layers_of(self.terms))
+        for seen, (picture, style, own), judgement in zip(views, goals, judged, strict=True):
+            terms = Objective(seen, [*own, *self.styles[style]])(picture)
             found.append(terms | judgement)
         terms = {name: torch.stack([f[name] for f in found]).mean() for name in found[0]}
         if self.numbers["diversity"]:
@@ -252,9 +256,13 @@ class StyleTask(Task):
         made: Tensor = self.painter(photo, shares, *noise)
         return made
 
-    def _photo(self, photo: Tensor, eyes: Backbone) -> list[Goal]:
-        own = [made(t) for t in self.terms if t.role != "style"]
-        return [goal_for(term, eyes, [photo], (1.0,)) for term in own]
+    def _photo(self, photo: Tensor, eyes: Eyes) -> list[Goal]:
+        return [goal_for(made(term), eyes, [photo], (1.0,)) for term in self._own]
+
+    @property
+    def _own(self) -> list[TermSpec]:
+        """The terms whose targets are a photo's own."""
+        return [t for t in self.terms if t.role != "style"]
 
     def _style(self, picture: Picture, device: torch.device) -> list[Goal]:
         image = to_tensor(picture, device)
@@ -323,6 +331,11 @@ def scaled(term: TermSpec, numbers: dict[str, Any]) -> TermSpec:
     """A term with its weight multiplied by the setting for its role."""
     factor = {"style": numbers["strength"], "image": numbers["smooth"]}.get(term.role, 1.0)
     return term.model_copy(update={"weight": term.weight * factor})
+
+
+def layers_of(terms: Iterable[TermSpec]) -> list[str]:
+    """What they are measured at, each layer once."""
+    return list(dict.fromkeys(name for term in terms for name in term.layers))
 
 
 def made(spec: TermSpec) -> Term:
