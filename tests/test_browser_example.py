@@ -25,7 +25,7 @@ from impasto.networks.onnx import export
 pytestmark = pytest.mark.slow
 
 PLACE = Path(__file__).resolve().parents[1] / "examples" / "browser"
-ARCHITECTURE = "width=8,blocks=1,half=6,full=4,styles=2"
+SMALL = "width=8,blocks=1,half=6,full=4,styles=2"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -42,17 +42,25 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         """Nothing."""
 
 
+@pytest.fixture(scope="module", params=[SMALL, SMALL + ",sight=1"], ids=["blind", "sight"])
+def architecture(request: pytest.FixtureRequest) -> str:
+    named: str = request.param
+    return named
+
+
 @pytest.fixture(scope="module")
-def network() -> FastNet:
+def network(architecture: str) -> FastNet:
     draw = torch.Generator().manual_seed(1)
-    made = FastNet.of(ARCHITECTURE).eval()
+    made = FastNet.of(architecture).eval()
     for parameter in made.parameters():
         parameter.data = torch.randn(parameter.shape, generator=draw) * 0.2
     return made.requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
-def site(network: FastNet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def site(
+    architecture: str, network: FastNet, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed")
@@ -62,7 +70,7 @@ def site(network: FastNet, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     if done.returncode:
         pytest.skip("npm cannot install onnxruntime-web here")
     (place / "names.json").write_text(json.dumps(["Night", "Day"]))
-    export(Model(network, "fast", ARCHITECTURE, Card()), place / "model.onnx")
+    export(Model(network, "fast", architecture, Card()), place / "model.onnx")
     handler = functools.partial(Quiet, directory=str(place))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
