@@ -19,6 +19,12 @@ def shared() -> Path:
     return folder / "data"
 
 
+@pytest.fixture(autouse=True)
+def _same_draws() -> None:
+    """Weights that nobody seeds are the same in every run."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def generator() -> torch.Generator:
     """Seeded randomness."""

@@ -22,7 +22,9 @@ from .test_style import LEAN, drawn
 def teacher(place: Path, name: str, seed: int, styles: int = 1, near: float = 0.3) -> FastNet:
     """A network with random weights near those of an ancestor, saved under its name."""
     architecture = f"{LEAN},styles={styles}"
-    made = FastNet.of(architecture).eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = FastNet.of(architecture).eval()
     for draw, size in ((torch.Generator().manual_seed(0), 0.3), (torch.Generator(), near)):
         if size == near:
             draw.manual_seed(seed)
