@@ -180,10 +180,11 @@ def test_history_outlives_the_server_and_settings_come_back(page, house: Studio)
     assert page.get_by_label("Iterations").input_value() == "3"
     assert page.get_by_label("Seed").input_value() == "7"
     page.locator("#go").click()
-    page.wait_for_selector(".work[data-state=done]")
-    again = house.client.get("/api/jobs").json()["jobs"][0]
+    expect(page.locator(".piece")).to_have_count(count + 2)  # the instant one, and this
+    again = house.wait(house.client.get("/api/jobs").json()["jobs"][0]["id"])
     assert again["id"] != made["id"]
     assert again["spec"] == made["spec"]
+    expect(page.locator(f'.pane.right img[src*="{again["result"]}"]')).to_be_visible()
     # Two of them beside each other.
     page.locator(".compare").click()
     page.locator(f'.piece[data-job="{made["id"]}"] button').first.click()
