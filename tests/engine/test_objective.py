@@ -65,8 +65,9 @@ def test_pictures_looked_at_together_have_the_values_and_gradients_of_each() -> 
         torch.testing.assert_close(made, expected)
 
 
-def test_eyes_that_have_looked_look_again_at_anything_else() -> None:
+def test_eyes_that_have_looked_look_again_only_at_anything_else() -> None:
     (seen,) = looked(NET, [PHOTO], ["relu1_1"])
+    assert seen.taps(PHOTO, ["relu1_1"])["relu1_1"] is seen.found["relu1_1"]
     torch.testing.assert_close(seen.taps(X, ["relu1_1"]), NET.taps(X, ["relu1_1"]))
     torch.testing.assert_close(seen.taps(PHOTO, ["relu3_1"]), NET.taps(PHOTO, ["relu3_1"]))
 
